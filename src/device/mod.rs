@@ -1,0 +1,1 @@
+//! Choosing a compute device, describing it, and saying why it fell back.

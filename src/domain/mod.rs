@@ -1,0 +1,20 @@
+//! The words of the program as types: photos, embeddings, queries, hits,
+//! progress and cancellation.
+//!
+//! Must not touch files, threads, models, SQL or the window.
+
+mod cancel;
+mod embedding;
+mod ids;
+mod photo;
+mod progress;
+mod query;
+mod report;
+
+pub use cancel::{CancelSource, CancelToken};
+pub use embedding::{Embedding, EmbeddingError};
+pub use ids::{FolderId, JobId, ModelId, PhotoId, RequestId};
+pub use photo::{ContentHash, FileStamp, LatLon, Photo, PhotoMeta, PhotoState};
+pub use progress::{JobKind, JobState, JobStatus, Progress};
+pub use query::{Hit, Query, SearchCost};
+pub use report::{Skipped, SkippedReason};

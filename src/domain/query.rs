@@ -1,0 +1,33 @@
+//! What is asked of a search, and what comes back.
+
+use std::path::PathBuf;
+
+use super::PhotoId;
+
+/// A question to the index.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// A sentence, in any language that the model knows.
+    Text(String),
+    /// A picture file, in the library or not.
+    Image(PathBuf),
+    /// A photo of the library: its stored embedding is the query.
+    Photo(PhotoId),
+}
+
+/// One photo found. Hits are ordered by falling score, ties by id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    pub photo: PhotoId,
+    /// Cosine in the Align model's joint space.
+    pub score: f32,
+}
+
+/// What a search cost, for the status bar.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SearchCost {
+    /// Photos whose embedding was compared.
+    pub scanned: usize,
+    pub encode_ms: f32,
+    pub scan_ms: f32,
+}

@@ -1,0 +1,1 @@
+//! Keeping the library true to the disk: plan, pipeline, watch.

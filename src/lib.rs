@@ -1,0 +1,16 @@
+//! Glimpse: look through your photos with words.
+//!
+//! Everything the program does lives in this library; the binary only parses
+//! arguments and calls in. `ARCHITECTURE.md` draws the modules and the one
+//! direction in which they may depend on each other; `tests/it/architecture.rs`
+//! enforces it.
+
+pub mod config;
+pub mod device;
+pub mod domain;
+pub mod engine;
+pub mod indexing;
+pub mod media;
+pub mod models;
+pub mod search;
+pub mod store;

@@ -1,0 +1,3 @@
+//! The `glimpse` program: arguments, logging, then a window or a command.
+
+fn main() {}

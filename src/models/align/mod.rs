@@ -1,0 +1,51 @@
+//! The Align family: two towers, one joint space, a dot product.
+//!
+//! [`AlignModel`] is all that the rest of the program knows of it; one file an
+//! architecture implements it. Must not touch SQL, the window or people's folders.
+
+use image::RgbImage;
+
+use crate::domain::Embedding;
+
+use super::ModelError;
+
+/// What a model is, as read from its pack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlignSpec {
+    /// Pack id (`lite-align`) or, for a model folder, its folder name.
+    pub id: String,
+    /// SHA-256 (hex) over the weight files' own hashes: other weights, other space.
+    pub weights_hash: String,
+    /// Raised whenever the way pixels are prepared changes: other pixels, other space.
+    pub preprocess_revision: u32,
+    /// Width of the joint space.
+    pub dim: usize,
+    /// BCP 47 codes of the languages that queries may be in.
+    pub languages: Vec<String>,
+    /// The shorter side, in pixels, below which a decoded photo loses detail the tower would see.
+    pub min_side: u32,
+}
+
+/// Pixels as one tower wants them: `[3, side, side]` f32 in planes, normalised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pixels(pub Vec<f32>);
+
+/// Two towers into one joint space. Implementations are `Sync`: preparing runs
+/// on the decode threads, encoding on the compute thread.
+pub trait AlignModel: Send + Sync {
+    /// What this model is.
+    fn spec(&self) -> &AlignSpec;
+
+    /// Resize, crop and normalise one upright photo, as the model's own files say.
+    fn prepare(&self, photo: &RgbImage) -> Result<Pixels, ModelError>;
+
+    /// One embedding for each image, in order. A vector that is not finite is an
+    /// error of that image alone.
+    fn encode_images(&self, batch: &[Pixels]) -> Result<Vec<Result<Embedding, ModelError>>, ModelError>;
+
+    /// One embedding for each text, in order. Over-long texts are cut to the model's limit.
+    fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Embedding>, ModelError>;
+
+    /// Where it really runs: `cpu`, `wgpu`, `cuda`, `metal`.
+    fn device(&self) -> &str;
+}

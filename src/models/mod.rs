@@ -1,0 +1,6 @@
+//! Models: packs on disk, preprocessing, tokenizers, towers. Must not touch SQL, the window or people's folders.
+
+pub mod align;
+mod error;
+
+pub use error::ModelError;

@@ -1,0 +1,1 @@
+//! Finding photos: the vector index and what is built on it.

@@ -1,0 +1,1 @@
+//! The library: one SQLite file. The only place with SQL; must not touch photos, models or the window.
