@@ -17,6 +17,8 @@ id! {
     FolderId(i64),
     /// One embedding space: a pack with its weights hash and preprocessing revision.
     ModelId(i64),
+    /// A caption's row in the library.
+    CaptionId(i64),
     /// A long-running job.
     JobId(u64),
     /// A question the window put to the engine; answers carry it back.

@@ -4,6 +4,7 @@
 //! Must not touch files, threads, models, SQL or the window.
 
 mod cancel;
+mod caption;
 mod embedding;
 mod ids;
 mod photo;
@@ -12,8 +13,9 @@ mod query;
 mod report;
 
 pub use cancel::{CancelSource, CancelToken};
+pub use caption::{Caption, CaptionSource, CaptionState, NewCaption};
 pub use embedding::{Embedding, EmbeddingError};
-pub use ids::{FolderId, JobId, ModelId, PhotoId, RequestId};
+pub use ids::{CaptionId, FolderId, JobId, ModelId, PhotoId, RequestId};
 pub use photo::{ContentHash, FileStamp, LatLon, Photo, PhotoMeta, PhotoState};
 pub use progress::{JobKind, JobState, JobStatus, Progress};
 pub use query::{Hit, Query, SearchCost};

@@ -1,1 +1,27 @@
 //! The library: one SQLite file. The only place with SQL; must not touch photos, models or the window.
+//!
+//! [`Store`] is the one writer of a process, [`Reader`] a short-lived look from any
+//! thread; both work while another process does. A batch of [`Change`]s is one
+//! transaction: a crash loses at most the batch in flight. What a person wrote is
+//! on the disk (`synchronous=FULL`) before the call returns.
+//!
+//! A photo belongs to exactly one root, the innermost that contains it: adding a
+//! root inside another takes its photos over, removing it hands them back. So a
+//! scan of the outer root leaves the inner ones out ([`Reader::roots_within`]).
+
+mod captions;
+mod codec;
+mod error;
+mod jobs;
+mod open;
+mod path;
+mod read;
+mod rows;
+mod schema;
+mod write;
+
+pub use error::StoreError;
+pub use open::BUSY_TIMEOUT;
+pub use read::Reader;
+pub use rows::{Change, Counts, FolderRow, JobRow, KnownFile, ListScope, ModelInfo, ModelRow};
+pub use write::Store;

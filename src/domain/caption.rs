@@ -1,0 +1,49 @@
+//! A sentence about a photo: who or what wrote it, and whether a person stands behind it.
+
+use super::PhotoId;
+
+/// Who wrote a caption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaptionSource {
+    Person,
+    Model {
+        /// Pack id.
+        pack: String,
+        /// The pack's weights hash: tells an old draft from one of the present weights.
+        version: String,
+        /// Prompt and decoding settings as JSON, enough to write the same draft again.
+        settings: String,
+    },
+}
+
+/// Whether a person stands behind the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptionState {
+    Draft,
+    Accepted,
+}
+
+/// A caption to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCaption {
+    pub photo: PhotoId,
+    pub text: String,
+    /// BCP 47 code.
+    pub lang: String,
+    pub source: CaptionSource,
+    pub state: CaptionState,
+}
+
+/// A caption as the library holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caption {
+    pub id: super::CaptionId,
+    /// `None`: the photo was forgotten, and the words are kept until it is indexed again.
+    pub photo: Option<PhotoId>,
+    pub text: String,
+    pub lang: String,
+    pub source: CaptionSource,
+    pub state: CaptionState,
+    /// Seconds since 1970, UTC.
+    pub created_s: i64,
+}

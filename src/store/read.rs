@@ -1,0 +1,321 @@
+//! Questions to the library. Every query here is served by an index, which
+//! `tests/it/store.rs` holds against SQLite's own plans.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::codec::{PHOTO_COLUMNS, PathBytes, blob_to_vector, photo_from_row, stamp_from_row};
+use super::open::{Access, Database};
+use super::rows::{Counts, FolderRow, KnownFile, ListScope, ModelInfo, ModelRow};
+use super::{StoreError, open};
+use crate::domain::{ContentHash, Embedding, FolderId, ModelId, Photo, PhotoId, PhotoState, SkippedReason};
+
+/// A reading connection: `Send`, one for each thread, each call one short read.
+#[derive(Debug)]
+pub struct Reader {
+    pub(super) db: Database,
+}
+
+impl Reader {
+    /// Opens an existing library; never creates one.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Database::open(path, Access::Read).map(|db| Self { db })
+    }
+
+    /// The library file, absolute.
+    pub fn path(&self) -> &Path {
+        &self.db.path
+    }
+
+    /// Bytes on disk, SQLite's log included.
+    pub fn size_bytes(&self) -> u64 {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        size(self.path()) + size(&open::sibling(self.path(), "-wal"))
+    }
+
+    /// Reads the whole file and checks that it holds together.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        self.db.quick_check()
+    }
+
+    /// All watched roots, in the order of their paths.
+    pub fn folders(&self) -> Result<Vec<FolderRow>, StoreError> {
+        self.db.run(|conn| {
+            let mut counts: HashMap<FolderId, Counts> = HashMap::new();
+            let mut select =
+                conn.prepare_cached("SELECT folder, state, count(*) FROM photos GROUP BY folder, state")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                counts.entry(row.get(0)?).or_default().add(row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned());
+            }
+            let roots = roots(conn)?;
+            Ok(roots
+                .into_iter()
+                .map(|(id, path)| {
+                    let Counts { photos, missing, failed } = counts.get(&id).copied().unwrap_or_default();
+                    FolderRow { id, path, photos, missing, failed }
+                })
+                .collect())
+        })
+    }
+
+    /// Watched roots inside a root: their photos are theirs, so a scan of the outer one leaves them out.
+    pub fn roots_within(&self, folder: FolderId) -> Result<Vec<PathBuf>, StoreError> {
+        let roots = self.db.run(roots)?;
+        let Some(outer) = roots.iter().find(|(id, _)| *id == folder).map(|(_, path)| path.clone()) else {
+            return Ok(Vec::new());
+        };
+        Ok(roots.into_iter().filter(|(id, path)| *id != folder && path.starts_with(&outer)).map(|(_, p)| p).collect())
+    }
+
+    /// Photos of the whole library by state.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        self.db.run(|conn| {
+            let mut counts = Counts::default();
+            let mut select = conn.prepare_cached("SELECT state, count(*) FROM photos GROUP BY state")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                counts.add(row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned());
+            }
+            Ok(counts)
+        })
+    }
+
+    /// Everything that a scan of a root compares the disk with.
+    pub fn known_files(&self, folder: FolderId) -> Result<HashMap<PathBuf, KnownFile>, StoreError> {
+        self.db.run(|conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT path, id, state, content, failure, size_bytes, modified_ns, changed_ns, inode
+                 FROM photos INDEXED BY photos_by_folder WHERE folder = ?1",
+            )?;
+            let rows = select.query_map([folder], |row| {
+                let known = KnownFile {
+                    id: row.get(1)?,
+                    state: row.get(2)?,
+                    content: row.get(3)?,
+                    failed: row.get(4)?,
+                    stamp: stamp_from_row(row, 5)?,
+                };
+                Ok((row.get::<_, PathBytes>(0)?.0, known))
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// All photos with this content, present or not.
+    pub fn by_content(&self, content: &ContentHash) -> Result<Vec<Photo>, StoreError> {
+        self.db.run(|conn| {
+            let sql = format!("SELECT {PHOTO_COLUMNS} FROM photos WHERE content = ?1 ORDER BY id");
+            conn.prepare_cached(&sql)?.query_map([content], photo_from_row)?.collect()
+        })
+    }
+
+    /// One photo.
+    pub fn photo(&self, id: PhotoId) -> Result<Option<Photo>, StoreError> {
+        self.db.run(|conn| photo_by(conn, "id", id))
+    }
+
+    /// The photo whose path is this one, byte for byte.
+    pub fn photo_by_path(&self, path: &Path) -> Result<Option<Photo>, StoreError> {
+        self.db.run(|conn| photo_by(conn, "path", PathBytes::encode(path)))
+    }
+
+    /// Photos in the order asked for; forgotten ones are left out.
+    pub fn photos(&self, ids: &[PhotoId]) -> Result<Vec<Photo>, StoreError> {
+        self.db.run(|conn| {
+            let mut select = conn.prepare_cached(&format!("SELECT {PHOTO_COLUMNS} FROM photos WHERE id = ?1"))?;
+            ids.iter().filter_map(|id| select.query_row([id], photo_from_row).optional().transpose()).collect()
+        })
+    }
+
+    /// Newest first: by the time taken, else modified; ties by falling id.
+    pub fn list(&self, scope: ListScope) -> Result<Vec<PhotoId>, StoreError> {
+        const ORDER: &str = "ORDER BY newest_s DESC, id DESC";
+        let by_state = |state: PhotoState| {
+            self.db.run(|conn| {
+                let mut select = conn.prepare_cached(&format!("SELECT id FROM photos WHERE state = ?1 {ORDER}"))?;
+                select.query_map([state], |row| row.get(0))?.collect()
+            })
+        };
+        match scope {
+            ListScope::All => by_state(PhotoState::Present),
+            ListScope::Missing => by_state(PhotoState::Missing),
+            ListScope::Failed => by_state(PhotoState::Failed),
+            ListScope::Folder(folder) => self.db.run(|conn| {
+                let sql = format!("SELECT id FROM photos WHERE folder = ?1 AND state = ?2 {ORDER}");
+                let mut select = conn.prepare_cached(&sql)?;
+                select.query_map(params![folder, PhotoState::Present], |row| row.get(0))?.collect()
+            }),
+        }
+    }
+
+    /// Files that could not be read as pictures, in the order of their paths.
+    pub fn failures(&self) -> Result<Vec<(PathBuf, SkippedReason, String)>, StoreError> {
+        self.db.run(|conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT path, failure, coalesce(failure_detail, '') FROM photos WHERE state = ?1 ORDER BY path",
+            )?;
+            let rows = select
+                .query_map([PhotoState::Failed], |row| Ok((row.get::<_, PathBytes>(0)?.0, row.get(1)?, row.get(2)?)))?;
+            rows.collect()
+        })
+    }
+
+    /// Calls `f` with each present photo's vector in a model's space, by rising id.
+    /// Returns how many rows were left out because they hold no unit vector of the
+    /// model's dimension (a damaged file, a foreign tool).
+    pub fn for_each_embedding(&self, model: ModelId, mut f: impl FnMut(PhotoId, &[f16])) -> Result<usize, StoreError> {
+        self.db.run(|conn| {
+            let Some(dim) = dim(conn, model)? else { return Ok(0) };
+            let (mut halves, mut floats) = (Vec::new(), Vec::new());
+            let mut left_out = 0;
+            let mut select = conn.prepare_cached(
+                "SELECT e.photo, e.vector FROM embeddings e CROSS JOIN photos p ON p.id = e.photo
+                 WHERE e.model = ?1 AND p.state = ?2 ORDER BY e.photo",
+            )?;
+            let mut rows = select.query(params![model, PhotoState::Present])?;
+            while let Some(row) = rows.next()? {
+                match row.get_ref(1)?.as_blob() {
+                    Ok(blob) if blob_to_vector(blob, dim, &mut halves, &mut floats) => f(row.get(0)?, &halves),
+                    _ => left_out += 1,
+                }
+            }
+            Ok(left_out)
+        })
+    }
+
+    /// A photo's vector in a model's space, present or not; `None` also for a damaged one.
+    pub fn embedding(&self, photo: PhotoId, model: ModelId) -> Result<Option<Embedding>, StoreError> {
+        self.db.run(|conn| {
+            let Some(dim) = dim(conn, model)? else { return Ok(None) };
+            let (mut halves, mut floats) = (Vec::new(), Vec::new());
+            let good = conn
+                .prepare_cached("SELECT vector FROM embeddings WHERE photo = ?1 AND model = ?2")?
+                .query_row(params![photo, model], |row| {
+                    Ok(row.get_ref(0)?.as_blob().is_ok_and(|b| blob_to_vector(b, dim, &mut halves, &mut floats)))
+                })
+                .optional()?;
+            Ok(good.filter(|&good| good).and_then(|_| Embedding::new(floats).ok()))
+        })
+    }
+
+    /// Present photos that a model has not seen, by rising id.
+    pub fn without_embedding(&self, model: ModelId) -> Result<Vec<PhotoId>, StoreError> {
+        self.db.run(|conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT id FROM photos p WHERE state = ?1
+                 AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.photo = p.id AND e.model = ?2) ORDER BY id",
+            )?;
+            select.query_map(params![PhotoState::Present, model], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// All embedding spaces of the library.
+    pub fn models(&self) -> Result<Vec<ModelInfo>, StoreError> {
+        self.db.run(|conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT id, pack, weights_hash, preprocess_revision, dim,
+                     (SELECT count(*) FROM embeddings e CROSS JOIN photos p ON p.id = e.photo
+                      WHERE e.model = m.id AND p.state = ?1)
+                 FROM models m ORDER BY id",
+            )?;
+            let rows = select.query_map([PhotoState::Present], |row| {
+                let row_of_model = ModelRow {
+                    pack_id: row.get(1)?,
+                    weights_hash: row.get(2)?,
+                    preprocess_revision: row.get(3)?,
+                    dim: row.get::<_, u32>(4)? as usize,
+                };
+                Ok(ModelInfo { id: row.get(0)?, row: row_of_model, embedded: row.get::<_, i64>(5)?.cast_unsigned() })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// The id of an embedding space, if the library has it.
+    pub fn find_model(&self, row: &ModelRow) -> Result<Option<ModelId>, StoreError> {
+        self.db.run(|conn| find_model(conn, row))
+    }
+
+    /// The pack that a family (`align`, `fuse`) uses in this library, if one was chosen.
+    pub fn active_model(&self, family: &str) -> Result<Option<String>, StoreError> {
+        self.db.run(|conn| {
+            conn.prepare_cached("SELECT pack FROM active_packs WHERE family = ?1")?
+                .query_row([family], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Changes whenever another connection, of any process, has written.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        self.db.run(|conn| conn.pragma_query_value(None, "data_version", |row| row.get(0)))
+    }
+
+    /// The newest entry of the log of changes, for [`Reader::changed_since`].
+    pub fn revision(&self) -> Result<i64, StoreError> {
+        self.db.run(|conn| log_ends(conn).map(|(_, newest)| newest))
+    }
+
+    /// Photos whose embedding or state changed after `revision`, each once, by rising
+    /// id; `None` when the log does not reach back so far, or the library is not the
+    /// one that `revision` came from: then read everything.
+    pub fn changed_since(&self, revision: i64) -> Result<Option<Vec<PhotoId>>, StoreError> {
+        self.db.run(|conn| {
+            let (oldest, newest) = log_ends(conn)?;
+            if revision + 1 < oldest || revision > newest {
+                return Ok(None);
+            }
+            let mut select = conn.prepare_cached("SELECT DISTINCT photo FROM changes WHERE seq > ?1 ORDER BY photo")?;
+            select.query_map([revision], |row| row.get(0))?.collect::<rusqlite::Result<_>>().map(Some)
+        })
+    }
+}
+
+impl Counts {
+    fn add(&mut self, state: PhotoState, n: u64) {
+        match state {
+            PhotoState::Present => self.photos += n,
+            PhotoState::Missing => self.missing += n,
+            PhotoState::Failed => self.failed += n,
+        }
+    }
+}
+
+/// The oldest and the newest entry of the log.
+fn log_ends(conn: &Connection) -> rusqlite::Result<(i64, i64)> {
+    conn.prepare_cached(
+        "SELECT coalesce((SELECT min(seq) FROM changes), 0), coalesce((SELECT max(seq) FROM changes), 0)",
+    )?
+    .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// All watched roots by path.
+pub(super) fn roots(conn: &Connection) -> rusqlite::Result<Vec<(FolderId, PathBuf)>> {
+    let mut select = conn.prepare_cached("SELECT id, path FROM folders ORDER BY path")?;
+    select.query_map([], |row| Ok((row.get(0)?, row.get::<_, PathBytes>(1)?.0)))?.collect()
+}
+
+pub(super) fn find_model(conn: &Connection, row: &ModelRow) -> rusqlite::Result<Option<ModelId>> {
+    conn.prepare_cached(
+        "SELECT id FROM models WHERE pack = ?1 AND weights_hash = ?2 AND preprocess_revision = ?3 AND dim = ?4",
+    )?
+    .query_row(params![row.pack_id, row.weights_hash, row.preprocess_revision, row.dim as i64], |row| row.get(0))
+    .optional()
+}
+
+/// Numbers in a vector of this model; `None` for an unknown model.
+pub(super) fn dim(conn: &Connection, model: ModelId) -> rusqlite::Result<Option<usize>> {
+    conn.prepare_cached("SELECT dim FROM models WHERE id = ?1")?
+        .query_row([model], |row| row.get::<_, u32>(0))
+        .optional()
+        .map(|dim| dim.map(|d| d as usize))
+}
+
+fn photo_by(conn: &Connection, column: &'static str, value: impl rusqlite::ToSql) -> rusqlite::Result<Option<Photo>> {
+    conn.prepare_cached(&format!("SELECT {PHOTO_COLUMNS} FROM photos WHERE {column} = ?1"))?
+        .query_row([value], photo_from_row)
+        .optional()
+}

@@ -1,0 +1,151 @@
+//! The library's tables, as an append-only list of migrations.
+//!
+//! A migration that has been released is never edited: a change is a new one at
+//! the end. `PRAGMA user_version` counts how many a file has been through.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+/// `PRAGMA application_id` of a library ("GLPS"): tells it from other programs' SQLite files.
+pub(super) const APPLICATION_ID: i32 = 0x474C_5053;
+
+/// Each entry is one transaction; its index + 1 is the version it leads to.
+pub(super) const MIGRATIONS: &[&str] = &[
+    // 1: folders, photos, models, embeddings, captions, jobs, active packs, the log of changes.
+    "
+    CREATE TABLE folders (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        path    BLOB NOT NULL UNIQUE,
+        added_s INTEGER NOT NULL
+    ) STRICT;
+
+    -- Ids are never used twice: a late answer about a forgotten photo must not name another one.
+    CREATE TABLE photos (
+        id             INTEGER PRIMARY KEY AUTOINCREMENT,
+        folder         INTEGER NOT NULL REFERENCES folders(id) ON DELETE CASCADE,
+        path           BLOB NOT NULL UNIQUE,
+        state          INTEGER NOT NULL CHECK (state IN (0, 1, 2)), -- present, missing, failed
+        size_bytes     INTEGER NOT NULL,
+        modified_ns    INTEGER NOT NULL,
+        changed_ns     INTEGER NOT NULL,
+        inode          INTEGER NOT NULL,
+        content        BLOB CHECK (length(content) = 32),           -- NULL: never read as a picture
+        width          INTEGER NOT NULL DEFAULT 0,
+        height         INTEGER NOT NULL DEFAULT 0,
+        taken          TEXT,
+        camera         TEXT,
+        latitude       REAL,
+        longitude      REAL,
+        failure        TEXT,
+        failure_detail TEXT,
+        -- Where it stands in 'newest first': when taken, else when modified; seconds since 1970.
+        newest_s       INTEGER GENERATED ALWAYS AS (coalesce(unixepoch(taken), modified_ns / 1000000000)) VIRTUAL
+    ) STRICT;
+    -- known_files: rows of a folder in the order of the table.
+    CREATE INDEX photos_by_folder ON photos(folder);
+    -- list of a folder, counts of the folders.
+    CREATE INDEX photos_by_folder_newest ON photos(folder, state, newest_s);
+    -- list of all, missing and failed photos; counts.
+    CREATE INDEX photos_by_newest ON photos(state, newest_s);
+    -- by_content: where a moved file was before.
+    CREATE INDEX photos_by_content ON photos(content) WHERE content IS NOT NULL;
+
+    -- One embedding space. Rows of different spaces are never compared.
+    CREATE TABLE models (
+        id                  INTEGER PRIMARY KEY AUTOINCREMENT,
+        pack                TEXT NOT NULL,
+        weights_hash        TEXT NOT NULL,
+        preprocess_revision INTEGER NOT NULL,
+        dim                 INTEGER NOT NULL,
+        UNIQUE (pack, weights_hash, preprocess_revision, dim)
+    ) STRICT;
+    CREATE TABLE active_packs (
+        family TEXT PRIMARY KEY,
+        pack   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- A rowid table: vectors of a model lie together in the order they were made.
+    CREATE TABLE embeddings (
+        id     INTEGER PRIMARY KEY,
+        photo  INTEGER NOT NULL REFERENCES photos(id) ON DELETE CASCADE,
+        model  INTEGER NOT NULL REFERENCES models(id) ON DELETE CASCADE,
+        vector BLOB NOT NULL                                        -- dim f16, little-endian
+    ) STRICT;
+    -- one photo's embedding; forgetting a photo.
+    CREATE UNIQUE INDEX embeddings_by_photo ON embeddings(photo, model);
+    -- all embeddings of a model, counts.
+    CREATE INDEX embeddings_by_model ON embeddings(model, photo);
+
+    CREATE TABLE captions (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        photo         INTEGER REFERENCES photos(id) ON DELETE SET NULL,
+        text          TEXT NOT NULL,
+        lang          TEXT NOT NULL,
+        source        TEXT NOT NULL CHECK (source IN ('person', 'model')),
+        model         TEXT,
+        model_version TEXT,
+        settings      TEXT,
+        state         TEXT NOT NULL CHECK (state IN ('draft', 'accepted')),
+        created_s     INTEGER NOT NULL,
+        -- Where it belongs, from when its photo was forgotten until that is moved.
+        home_path     BLOB,
+        home_content  BLOB
+    ) STRICT;
+    -- captions of a photo; those without one.
+    CREATE INDEX captions_by_photo ON captions(photo);
+    -- captions whose photo has come back.
+    CREATE INDEX captions_by_home ON captions(home_content, home_path) WHERE home_content IS NOT NULL;
+    -- However a photo is forgotten, what a person wrote or accepted outlives it.
+    CREATE TRIGGER photo_forgotten BEFORE DELETE ON photos BEGIN
+        DELETE FROM captions WHERE photo = old.id AND source = 'model' AND state = 'draft';
+        UPDATE captions SET photo = NULL, home_path = old.path, home_content = old.content WHERE photo = old.id;
+    END;
+
+    CREATE TABLE jobs (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        what       TEXT NOT NULL,
+        started_s  INTEGER NOT NULL,
+        finished_s INTEGER,                                         -- NULL: running, or broken off
+        outcome    TEXT,
+        done       INTEGER NOT NULL DEFAULT 0,
+        failed     INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    -- jobs that never finished.
+    CREATE INDEX jobs_unfinished ON jobs(id) WHERE finished_s IS NULL;
+
+    -- Which photos a vector index has to look at again. Written by triggers, so that
+    -- no way of changing an embedding is missed; its old end is cut off now and then.
+    CREATE TABLE changes (
+        seq   INTEGER PRIMARY KEY AUTOINCREMENT,
+        photo INTEGER NOT NULL
+    ) STRICT;
+    CREATE TRIGGER embedding_added   AFTER INSERT ON embeddings BEGIN INSERT INTO changes(photo) VALUES (new.photo); END;
+    CREATE TRIGGER embedding_changed AFTER UPDATE ON embeddings BEGIN INSERT INTO changes(photo) VALUES (new.photo); END;
+    CREATE TRIGGER embedding_removed AFTER DELETE ON embeddings BEGIN INSERT INTO changes(photo) VALUES (old.photo); END;
+    CREATE TRIGGER photo_state AFTER UPDATE OF state ON photos WHEN old.state <> new.state BEGIN
+        INSERT INTO changes(photo) VALUES (new.id);
+    END;
+    ",
+];
+
+/// How many migrations this program knows.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// The format of an open library.
+pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings a library up to `target`. Safe to call again, and from two processes at
+/// once: each step looks at the version anew under the write lock.
+pub(super) fn migrate(conn: &mut Connection, target: i64) -> rusqlite::Result<()> {
+    while version(conn)? < target {
+        let tx = Transaction::new(conn, TransactionBehavior::Immediate)?;
+        let from = version(&tx)?;
+        if from < target {
+            tx.execute_batch(MIGRATIONS[from as usize])?;
+            tx.pragma_update(None, "user_version", from + 1)?;
+        }
+        tx.commit()?;
+    }
+    Ok(())
+}
