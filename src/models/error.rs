@@ -4,12 +4,45 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Each message is one sentence that names the file and what to do about it.
+use crate::domain::EmbeddingError;
+
+/// Each message is one sentence that names the file and what is wrong with it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// The file system said no.
     #[error("{} could not be read: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    /// Nothing by that name, or a folder that holds no model.
+    #[error("{detail}: {}", path.display())]
+    NotAModel { path: PathBuf, detail: String },
+    /// A model of a kind this program does not know.
+    #[error("the architecture `{name}` is not supported: {}", path.display())]
+    Architecture { path: PathBuf, name: String },
+    /// A file that is there, but not what it should be.
+    #[error("the file {detail}: {}", path.display())]
+    Damaged { path: PathBuf, detail: String },
+    /// A settings file that says something impossible or unknown.
+    #[error("{detail}: {}", path.display())]
+    Config { path: PathBuf, detail: String },
+    #[error("the weights have no tensor `{name}`: {}", path.display())]
+    MissingTensor { path: PathBuf, name: String },
+    #[error("the weights hold a tensor that the model has no place for, `{name}`: {}", path.display())]
+    SurplusTensor { path: PathBuf, name: String },
+    #[error("the tensor `{name}` has the shape {found:?} where the model needs {expected:?}: {}", path.display())]
+    TensorShape { path: PathBuf, name: String, found: Vec<usize>, expected: Vec<usize> },
+    /// NaN or infinity among the weights.
+    #[error("the tensor `{name}` holds a number that is not finite: {}", path.display())]
+    NotFinite { path: PathBuf, name: String },
+    /// Words and embedding table do not belong together.
+    #[error("the tokenizer knows the id {id}, the model's word table ends at {rows}")]
+    Vocabulary { id: u32, rows: usize },
+    /// The device asked for cannot be had, or not for this model.
+    #[error("{0}")]
+    Device(String),
+    /// What the model gave is not an embedding.
+    #[error("the model gave no usable embedding: {0}")]
+    Embedding(#[from] EmbeddingError),
     #[error("the model could not compute: {0}")]
     Compute(#[from] candle_core::Error),
 }

@@ -2,5 +2,9 @@
 
 pub mod align;
 mod error;
+pub mod ops;
+pub mod preprocess;
+pub mod tokenizer;
+pub mod weights;
 
 pub use error::ModelError;

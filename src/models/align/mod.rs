@@ -3,6 +3,9 @@
 //! [`AlignModel`] is all that the rest of the program knows of it; one file an
 //! architecture implements it. Must not touch SQL, the window or people's folders.
 
+pub mod bert;
+pub mod efficientnet;
+
 use image::RgbImage;
 
 use crate::domain::Embedding;
