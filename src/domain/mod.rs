@@ -3,6 +3,7 @@
 //!
 //! Must not touch files, threads, models, SQL or the window.
 
+mod calibration;
 mod cancel;
 mod caption;
 mod embedding;
@@ -12,6 +13,7 @@ mod progress;
 mod query;
 mod report;
 
+pub use calibration::{BestUnrelated, Calibration, Judgement, Matching, Unrelated};
 pub use cancel::{CancelSource, CancelToken};
 pub use caption::{Caption, CaptionSource, CaptionState, NewCaption};
 pub use embedding::{Embedding, EmbeddingError};

@@ -97,7 +97,8 @@ pub(super) fn vector_to_blob(embedding: &Embedding) -> Vec<u8> {
 /// Reads a blob into `halves`; false when it is not a unit vector of `dim` finite
 /// numbers (half precision allowed for), which only damage can cause: one such row
 /// would poison every ranking.
-pub(super) fn blob_to_vector(blob: &[u8], dim: usize, halves: &mut Vec<f16>, floats: &mut Vec<f32>) -> bool {
+pub(super) fn blob_to_vector(value: ValueRef<'_>, dim: usize, halves: &mut Vec<f16>, floats: &mut Vec<f32>) -> bool {
+    let Ok(blob) = value.as_blob() else { return false };
     let (pairs, rest) = blob.as_chunks::<2>();
     if pairs.len() != dim || !rest.is_empty() {
         return false;

@@ -23,5 +23,5 @@ mod write;
 pub use error::StoreError;
 pub use open::BUSY_TIMEOUT;
 pub use read::Reader;
-pub use rows::{Change, Counts, FolderRow, JobRow, KnownFile, ListScope, ModelInfo, ModelRow};
+pub use rows::{Change, Counts, FolderRow, JobRow, KnownFile, ListScope, ModelInfo, ModelRow, StoredVector};
 pub use write::Store;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::codec::{PHOTO_COLUMNS, PathBytes, blob_to_vector, photo_from_row, stamp_from_row};
 use super::open::{Access, Database};
-use super::rows::{Counts, FolderRow, KnownFile, ListScope, ModelInfo, ModelRow};
+use super::rows::{Counts, FolderRow, KnownFile, ListScope, ModelInfo, ModelRow, StoredVector};
 use super::{StoreError, open};
 use crate::domain::{ContentHash, Embedding, FolderId, ModelId, Photo, PhotoId, PhotoState, SkippedReason};
 
@@ -165,25 +165,64 @@ impl Reader {
     }
 
     /// Calls `f` with each present photo's vector in a model's space, by rising id.
-    /// Returns how many rows were left out because they hold no unit vector of the
-    /// model's dimension (a damaged file, a foreign tool).
+    /// Returns how many rows were left out because they are [`StoredVector::Damaged`].
     pub fn for_each_embedding(&self, model: ModelId, mut f: impl FnMut(PhotoId, &[f16])) -> Result<usize, StoreError> {
+        let mut left_out = 0;
+        self.vectors(model, |photo, vector| match vector {
+            StoredVector::Unit(vector) => f(photo, vector),
+            _ => left_out += 1,
+        })?;
+        Ok(left_out)
+    }
+
+    /// As [`Reader::for_each_embedding`], naming the damaged ones too.
+    pub fn vectors(&self, model: ModelId, mut f: impl FnMut(PhotoId, StoredVector<'_>)) -> Result<(), StoreError> {
         self.db.run(|conn| {
-            let Some(dim) = dim(conn, model)? else { return Ok(0) };
+            let Some(dim) = dim(conn, model)? else { return Ok(()) };
             let (mut halves, mut floats) = (Vec::new(), Vec::new());
-            let mut left_out = 0;
             let mut select = conn.prepare_cached(
                 "SELECT e.photo, e.vector FROM embeddings e CROSS JOIN photos p ON p.id = e.photo
                  WHERE e.model = ?1 AND p.state = ?2 ORDER BY e.photo",
             )?;
             let mut rows = select.query(params![model, PhotoState::Present])?;
             while let Some(row) = rows.next()? {
-                match row.get_ref(1)?.as_blob() {
-                    Ok(blob) if blob_to_vector(blob, dim, &mut halves, &mut floats) => f(row.get(0)?, &halves),
-                    _ => left_out += 1,
-                }
+                let good = blob_to_vector(row.get_ref(1)?, dim, &mut halves, &mut floats);
+                f(row.get(0)?, if good { StoredVector::Unit(&halves) } else { StoredVector::Damaged });
             }
-            Ok(left_out)
+            Ok(())
+        })
+    }
+
+    /// Calls `f` once for each of `photos`: what a search index has to hold of it now.
+    pub fn vectors_of(
+        &self,
+        model: ModelId,
+        photos: &[PhotoId],
+        mut f: impl FnMut(PhotoId, StoredVector<'_>),
+    ) -> Result<(), StoreError> {
+        self.db.run(|conn| {
+            let dim = dim(conn, model)?.unwrap_or(0);
+            let (mut halves, mut floats) = (Vec::new(), Vec::new());
+            let mut select = conn.prepare_cached(
+                "SELECT e.vector FROM embeddings e JOIN photos p ON p.id = e.photo
+                 WHERE e.photo = ?1 AND e.model = ?2 AND p.state = ?3",
+            )?;
+            for &photo in photos {
+                let good = select
+                    .query_row(params![photo, model, PhotoState::Present], |row| {
+                        Ok(blob_to_vector(row.get_ref(0)?, dim, &mut halves, &mut floats))
+                    })
+                    .optional()?;
+                f(
+                    photo,
+                    match good {
+                        None => StoredVector::Absent,
+                        Some(true) => StoredVector::Unit(&halves),
+                        Some(false) => StoredVector::Damaged,
+                    },
+                );
+            }
+            Ok(())
         })
     }
 
@@ -195,7 +234,7 @@ impl Reader {
             let good = conn
                 .prepare_cached("SELECT vector FROM embeddings WHERE photo = ?1 AND model = ?2")?
                 .query_row(params![photo, model], |row| {
-                    Ok(row.get_ref(0)?.as_blob().is_ok_and(|b| blob_to_vector(b, dim, &mut halves, &mut floats)))
+                    Ok(blob_to_vector(row.get_ref(0)?, dim, &mut halves, &mut floats))
                 })
                 .optional()?;
             Ok(good.filter(|&good| good).and_then(|_| Embedding::new(floats).ok()))
@@ -213,23 +252,25 @@ impl Reader {
         })
     }
 
+    /// Present photos that have an embedding of a model.
+    pub fn embedded(&self, model: ModelId) -> Result<u64, StoreError> {
+        self.db.run(|conn| embedded(conn, model))
+    }
+
     /// All embedding spaces of the library.
     pub fn models(&self) -> Result<Vec<ModelInfo>, StoreError> {
         self.db.run(|conn| {
-            let mut select = conn.prepare_cached(
-                "SELECT id, pack, weights_hash, preprocess_revision, dim,
-                     (SELECT count(*) FROM embeddings e CROSS JOIN photos p ON p.id = e.photo
-                      WHERE e.model = m.id AND p.state = ?1)
-                 FROM models m ORDER BY id",
-            )?;
-            let rows = select.query_map([PhotoState::Present], |row| {
-                let row_of_model = ModelRow {
+            let mut select =
+                conn.prepare_cached("SELECT id, pack, weights_hash, preprocess_revision, dim FROM models ORDER BY id")?;
+            let rows = select.query_map([], |row| {
+                let id = row.get(0)?;
+                let row = ModelRow {
                     pack_id: row.get(1)?,
                     weights_hash: row.get(2)?,
                     preprocess_revision: row.get(3)?,
                     dim: row.get::<_, u32>(4)? as usize,
                 };
-                Ok(ModelInfo { id: row.get(0)?, row: row_of_model, embedded: row.get::<_, i64>(5)?.cast_unsigned() })
+                Ok(ModelInfo { id, row, embedded: embedded(conn, id)? })
             })?;
             rows.collect()
         })
@@ -312,6 +353,14 @@ pub(super) fn dim(conn: &Connection, model: ModelId) -> rusqlite::Result<Option<
         .query_row([model], |row| row.get::<_, u32>(0))
         .optional()
         .map(|dim| dim.map(|d| d as usize))
+}
+
+fn embedded(conn: &Connection, model: ModelId) -> rusqlite::Result<u64> {
+    conn.prepare_cached(
+        "SELECT count(*) FROM embeddings e CROSS JOIN photos p ON p.id = e.photo WHERE e.model = ?1 AND p.state = ?2",
+    )?
+    .query_row(params![model, PhotoState::Present], |row| row.get::<_, i64>(0))
+    .map(i64::cast_unsigned)
 }
 
 fn photo_by(conn: &Connection, column: &'static str, value: impl rusqlite::ToSql) -> rusqlite::Result<Option<Photo>> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use half::f16;
+
 use crate::domain::{
     ContentHash, Embedding, FileStamp, FolderId, JobId, ModelId, PhotoId, PhotoMeta, PhotoState, Skipped, SkippedReason,
 };
@@ -56,6 +58,17 @@ pub struct ModelInfo {
     pub row: ModelRow,
     /// Present photos that have an embedding of it.
     pub embedded: u64,
+}
+
+/// What the library holds of a photo in a model's space.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StoredVector<'a> {
+    /// As many numbers as the model's dimension, of norm 1 to half precision.
+    Unit(&'a [f16]),
+    /// Not that: a damaged file or a foreign tool. Searching leaves it out.
+    Damaged,
+    /// No embedding, or the photo is not present.
+    Absent,
 }
 
 /// A watched root.

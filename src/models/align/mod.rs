@@ -8,7 +8,7 @@ pub mod efficientnet;
 
 use image::RgbImage;
 
-use crate::domain::Embedding;
+use crate::domain::{Calibration, Embedding};
 
 use super::ModelError;
 
@@ -48,6 +48,11 @@ pub trait AlignModel: Send + Sync {
 
     /// One embedding for each text, in order. Over-long texts are cut to the model's limit.
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Embedding>, ModelError>;
+
+    /// How its text-to-image scores are distributed, where its pack says.
+    fn calibration(&self) -> Option<&Calibration> {
+        None
+    }
 
     /// Where it really runs: `cpu`, `wgpu`, `cuda`, `metal`.
     fn device(&self) -> &str;

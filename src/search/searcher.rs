@@ -1,0 +1,190 @@
+//! One path for all queries: encode, scan, judge.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::index::{FlatIndex, VectorIndex as _};
+use super::{SearchError, is_blank};
+use crate::domain::{
+    CancelToken, Embedding, Hit, Judgement, ModelId, PhotoId, Query, SearchCost, Skipped, SkippedReason,
+};
+use crate::models::align::AlignModel;
+use crate::store::{ModelRow, Reader, StoreError, StoredVector};
+
+/// A ranking with what it cost and what it is worth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    pub cost: SearchCost,
+    /// Only texts are judged, and only by a model whose pack holds a calibration.
+    pub judgement: Judgement,
+    /// Photos that could not be compared because their stored vector is damaged.
+    pub left_out: usize,
+}
+
+/// A model with the vectors that a library holds of it. The vectors are read at the
+/// first search, and brought up to date by what changed since at each later one.
+pub struct Searcher {
+    model: Arc<dyn AlignModel>,
+    loaded: Option<Loaded>,
+}
+
+struct Loaded {
+    id: ModelId,
+    index: FlatIndex,
+    damaged: HashSet<PhotoId>,
+    /// Of the library's log of changes.
+    revision: i64,
+}
+
+impl Searcher {
+    /// Reads nothing yet.
+    pub fn new(model: Arc<dyn AlignModel>) -> Self {
+        Self { model, loaded: None }
+    }
+
+    /// As [`Searcher::new`], with the vectors read at once.
+    pub fn load(model: Arc<dyn AlignModel>, reader: &Reader) -> Result<Self, StoreError> {
+        let mut searcher = Self::new(model);
+        searcher.refresh(reader)?;
+        Ok(searcher)
+    }
+
+    /// The model that queries are encoded with.
+    pub fn model(&self) -> &Arc<dyn AlignModel> {
+        &self.model
+    }
+
+    /// Photos that can be found.
+    pub fn len(&self) -> usize {
+        self.loaded.as_ref().map_or(0, |loaded| loaded.index.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Brings the vectors up to date with the library; a few microseconds when nothing changed.
+    pub fn refresh(&mut self, reader: &Reader) -> Result<(), StoreError> {
+        let spec = self.model.spec();
+        let Some(id) = reader.find_model(&ModelRow::from(spec))? else {
+            self.loaded = None;
+            return Ok(());
+        };
+        // Before the vectors: what is written meanwhile is looked at again next time.
+        let revision = reader.revision()?;
+        let loaded = match self.loaded.take_if(|loaded| loaded.id == id) {
+            Some(mut loaded) => {
+                if loaded.revision != revision {
+                    match reader.changed_since(loaded.revision)? {
+                        Some(changed) => loaded.update(reader, &changed)?,
+                        None => loaded = Loaded::all(id, spec.dim, reader)?,
+                    }
+                    loaded.revision = revision;
+                }
+                loaded
+            }
+            None => Loaded { revision, ..Loaded::all(id, spec.dim, reader)? },
+        };
+        self.loaded = Some(loaded);
+        Ok(())
+    }
+
+    /// The photos most like the query, best first.
+    pub fn search(
+        &mut self,
+        reader: &Reader,
+        query: &Query,
+        limit: usize,
+        cancel: &CancelToken,
+    ) -> Result<Found, SearchError> {
+        if matches!(query, Query::Text(text) if is_blank(text)) {
+            return Err(SearchError::EmptyQuery);
+        }
+        self.refresh(reader)?;
+        let model = &self.model.spec().id;
+        let Some(Loaded { id, index, damaged, .. }) = self.loaded.as_ref().filter(|l| !l.index.is_empty()) else {
+            return Err(match reader.counts()?.photos {
+                0 => SearchError::EmptyLibrary,
+                _ => SearchError::NotIndexed { model: model.clone() },
+            });
+        };
+        let start = Instant::now();
+        let embedding = match query {
+            Query::Text(text) => self.encode_text(text)?,
+            Query::Image(path) => self.encode_image(path, cancel)?,
+            Query::Photo(photo) => reader
+                .embedding(*photo, *id)?
+                .ok_or_else(|| SearchError::PhotoNotIndexed { photo: *photo, model: model.clone() })?,
+        };
+        let encoded = Instant::now();
+        let hits = index.search(&embedding, limit, None, cancel)?;
+        let cost = SearchCost {
+            scanned: index.len(),
+            encode_ms: (encoded - start).as_secs_f32() * 1e3,
+            scan_ms: encoded.elapsed().as_secs_f32() * 1e3,
+        };
+        let judgement = match (query, self.model.calibration()) {
+            (Query::Text(_), Some(calibration)) => calibration.judge(&hits, index.len()),
+            _ => Judgement::unknown(hits.len()),
+        };
+        Ok(Found { hits, cost, judgement, left_out: damaged.len() })
+    }
+
+    fn encode_text(&self, text: &str) -> Result<Embedding, SearchError> {
+        // One text in, one vector out; a model that breaks this is treated as having none.
+        self.model.encode_texts(&[text])?.pop().ok_or_else(|| self.no_vector())
+    }
+
+    fn encode_image(&self, path: &Path, cancel: &CancelToken) -> Result<Embedding, SearchError> {
+        // Reading photos lands next; until then a picture query names its file and says so.
+        let _ = cancel;
+        Err(SearchError::Image {
+            skipped: Skipped {
+                path: path.into(),
+                reason: SkippedReason::Unsupported,
+                detail: "pictures cannot be read yet".into(),
+            },
+        })
+    }
+
+    fn no_vector(&self) -> SearchError {
+        SearchError::Index(super::IndexError::Dimension { expected: self.model.spec().dim, found: 0 })
+    }
+}
+
+impl Loaded {
+    fn all(id: ModelId, dim: usize, reader: &Reader) -> Result<Self, StoreError> {
+        let mut loaded = Self { id, index: FlatIndex::new(dim), damaged: HashSet::new(), revision: 0 };
+        loaded.index.reserve(reader.embedded(id)? as usize);
+        reader.vectors(id, |photo, vector| loaded.set(photo, &vector))?;
+        if !loaded.damaged.is_empty() {
+            log::warn!("{} photos have a damaged vector and cannot be found: index again", loaded.damaged.len());
+        }
+        Ok(loaded)
+    }
+
+    fn update(&mut self, reader: &Reader, changed: &[PhotoId]) -> Result<(), StoreError> {
+        reader.vectors_of(self.id, changed, |photo, vector| self.set(photo, &vector))
+    }
+
+    fn set(&mut self, photo: PhotoId, vector: &StoredVector<'_>) {
+        let good = match vector {
+            StoredVector::Unit(numbers) => self.index.insert_f16(photo, numbers).is_ok(),
+            StoredVector::Damaged | StoredVector::Absent => false,
+        };
+        if good {
+            self.damaged.remove(&photo);
+            return;
+        }
+        self.index.remove(photo);
+        if matches!(vector, StoredVector::Absent) {
+            self.damaged.remove(&photo);
+        } else {
+            self.damaged.insert(photo);
+        }
+    }
+}
