@@ -1,1 +1,4 @@
 #![cfg(test)]
+
+#[path = "it/models.rs"]
+mod models;

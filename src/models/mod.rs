@@ -1,8 +1,11 @@
 //! Models: packs on disk, preprocessing, tokenizers, towers. Must not touch SQL, the window or people's folders.
 
 pub mod align;
+pub mod catalogue;
 mod error;
+pub mod golden;
 pub mod ops;
+pub mod pack;
 pub mod preprocess;
 pub mod tokenizer;
 pub mod weights;

@@ -404,7 +404,7 @@ fn damaged(path: &Path, detail: impl Into<String>) -> ModelError {
 }
 
 /// What a file is that should hold weights, judged by its first bytes; `None` if it may well hold them.
-fn impostor(head: &[u8]) -> Option<&'static str> {
+pub(super) fn impostor(head: &[u8]) -> Option<&'static str> {
     let text = head.trim_ascii_start();
     if head.is_empty() {
         Some("is empty")

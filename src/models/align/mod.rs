@@ -3,14 +3,26 @@
 //! [`AlignModel`] is all that the rest of the program knows of it; one file an
 //! architecture implements it. Must not touch SQL, the window or people's folders.
 
+pub mod align_model;
 pub mod bert;
+pub mod checkpoint;
+pub mod clip;
 pub mod efficientnet;
+mod stub;
+pub mod transformer;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use image::RgbImage;
 
+use crate::device::{DeviceKind, DeviceRequest};
 use crate::domain::{Calibration, Embedding};
 
 use super::ModelError;
+use super::pack::{MANIFEST, Pack, PackManifest};
+
+pub use stub::StubAlign;
 
 /// What a model is, as read from its pack.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,4 +68,37 @@ pub trait AlignModel: Send + Sync {
 
     /// Where it really runs: `cpu`, `wgpu`, `cuda`, `metal`.
     fn device(&self) -> &str;
+}
+
+/// Loads a pack, or a model folder as Hugging Face publishes it, of the Align family.
+pub fn load(folder: &Path, device: DeviceRequest) -> Result<Arc<dyn AlignModel>, ModelError> {
+    let DeviceKind::Cpu = device.choose().map_err(|e| ModelError::Device(e.to_string()))?.kind;
+    let cpu = candle_core::Device::Cpu;
+    if !folder.join(MANIFEST).is_file() {
+        return Ok(Arc::from(checkpoint::load(folder, None, &cpu)?));
+    }
+    let pack = Pack::open(folder)?;
+    let manifest = &pack.manifest;
+    if manifest.family != "align" {
+        let detail = format!("the pack `{}` is of the {} family and cannot index photos", manifest.id, manifest.family);
+        return Err(ModelError::NotAModel { path: folder.to_owned(), detail });
+    }
+    match manifest.architecture.as_str() {
+        "clip" | "align" => {
+            for file in &manifest.files {
+                pack.file(&file.name)?;
+            }
+            Ok(Arc::from(checkpoint::load(folder, Some(manifest), &cpu)?))
+        }
+        other => Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
+    }
+}
+
+/// What a pack or model folder is, without loading it.
+pub fn describe(folder: &Path) -> Result<PackManifest, ModelError> {
+    if folder.join(MANIFEST).is_file() {
+        Ok(Pack::open(folder)?.manifest)
+    } else {
+        checkpoint::ModelFolder::open(folder)?.describe()
+    }
 }

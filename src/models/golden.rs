@@ -1,0 +1,177 @@
+//! Compares a model with outputs that its reference implementation computed: a
+//! model folder with an `io.safetensors` beside the weights (`in.*`, `out.*`).
+//!
+//! Everything is told from the folder; no size is known here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{D, Device, Tensor};
+
+use super::ModelError;
+use super::align::align_model::AlignTowers;
+use super::align::bert::{Bert, BertConfig, Tokens};
+use super::align::checkpoint::ModelFolder;
+use super::align::clip::Clip;
+use super::ops::Activation;
+use super::weights::Weights;
+
+/// What the comparison found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// `model_type` of the folder's configuration.
+    pub family: String,
+    /// Largest absolute difference of each result, by the name of its `out.*` tensor without the prefix.
+    pub max_abs_diff: BTreeMap<String, f32>,
+    /// False if a generated id differs; true where none is generated.
+    pub ids_equal: bool,
+}
+
+/// Runs the folder's inputs on the CPU and compares with its outputs.
+pub fn check(folder: &Path) -> Result<Report, ModelError> {
+    let model = ModelFolder::open(folder)?;
+    let io = Io::open(folder)?;
+    let mut report = Report { family: model.kind.clone(), max_abs_diff: BTreeMap::new(), ids_equal: true };
+    match model.kind.as_str() {
+        "clip" => clip(&model, &io, &mut report)?,
+        "align" => align(&model, &io, &mut report)?,
+        "bert" => bert(&model, &io, &mut report)?,
+        other => return Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
+    }
+    Ok(report)
+}
+
+/// The recorded inputs and outputs.
+struct Io {
+    weights: Weights,
+    shapes: BTreeMap<String, Vec<usize>>,
+}
+
+/// Whole numbers and their shape.
+type Whole = (Vec<u32>, Vec<usize>);
+
+impl Io {
+    fn open(folder: &Path) -> Result<Self, ModelError> {
+        let path: PathBuf = folder.join("io.safetensors");
+        if !path.is_file() {
+            return Err(ModelError::NotAModel {
+                path: folder.to_owned(),
+                detail: "the folder holds no io.safetensors to compare with".into(),
+            });
+        }
+        let weights = Weights::open(&[path])?;
+        let shapes = weights.shapes().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
+        Ok(Self { weights, shapes })
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+        let shape = self.shapes.get(name).cloned().unwrap_or_default();
+        self.weights.root().tensor(name, &shape, &Device::Cpu)
+    }
+
+    /// Ids and masks `in.<name>` as whole numbers, or `None` if absent.
+    fn whole(&self, name: &str) -> Result<Option<Whole>, ModelError> {
+        let full = format!("in.{name}");
+        let Some(shape) = self.shapes.get(&full) else { return Ok(None) };
+        let numbers = self.weights.root().numbers(&full, shape)?;
+        Ok(Some((numbers.into_iter().map(|v| v as u32).collect(), shape.clone())))
+    }
+
+    fn tokens(&self) -> Result<Tokens, ModelError> {
+        let Some((ids, shape)) = self.whole("input_ids")? else {
+            return Err(candle_core::Error::Msg("io.safetensors has no in.input_ids".into()).into());
+        };
+        let mask = self.whole("attention_mask")?.map_or_else(|| vec![1; ids.len()], |(mask, _)| mask);
+        let types = self.whole("token_type_ids")?.map_or_else(Vec::new, |(types, _)| types);
+        let &[batch, length] = &shape[..] else {
+            return Err(candle_core::Error::Msg(format!("in.input_ids of shape {shape:?}")).into());
+        };
+        Ok(Tokens { ids, mask, types, batch, length })
+    }
+}
+
+impl Report {
+    /// Compares with `out.<name>`, if it was recorded.
+    fn compare(&mut self, io: &Io, name: &str, got: &Tensor) -> Result<(), ModelError> {
+        let full = format!("out.{name}");
+        if !io.shapes.contains_key(&full) {
+            return Ok(());
+        }
+        let want = io.tensor(&full)?;
+        let differ = if got.dims() == want.dims() {
+            let differ = (got - want)?.abs()?.flatten_all()?.to_vec1::<f32>()?;
+            // A NaN counts as the largest difference.
+            differ.into_iter().fold(0f32, |most, d| if d.is_nan() { f32::INFINITY } else { most.max(d) })
+        } else {
+            f32::INFINITY
+        };
+        self.max_abs_diff.insert(name.to_owned(), differ);
+        Ok(())
+    }
+
+    /// Normalised features and the scores between them.
+    fn compare_space(&mut self, io: &Io, image: &Tensor, text: &Tensor, scale: f64) -> Result<(), ModelError> {
+        let (image, text) = (unit(image)?, unit(text)?);
+        let logits = (image.matmul(&text.t()?)? * scale)?;
+        self.compare(io, "image_embeds", &image)?;
+        self.compare(io, "text_embeds", &text)?;
+        self.compare(io, "logits_per_image", &logits)?;
+        self.compare(io, "logits_per_text", &logits.t()?.contiguous()?)
+    }
+}
+
+fn unit(rows: &Tensor) -> Result<Tensor, ModelError> {
+    Ok(rows.broadcast_div(&rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)?)
+}
+
+fn clip(model: &ModelFolder, io: &Io, report: &mut Report) -> Result<(), ModelError> {
+    let weights = model.weights()?;
+    let clip = Clip::load(&weights.root(), model.config()?, &Device::Cpu)?;
+    weights.finish()?;
+    let image = clip.image(&io.tensor("in.pixel_values")?)?;
+    let tokens = io.tokens()?;
+    let text = clip.text(&tokens)?;
+    report.compare_space(io, &image.features, &text.features, f64::from(clip.scale()))?;
+    for name in ["image_features_raw", "vision_pooler_output"] {
+        report.compare(io, name, &image.features)?;
+    }
+    for name in ["text_features_raw", "text_pooler_output"] {
+        report.compare(io, name, &text.features)?;
+    }
+    report.compare(io, "vision_last_hidden_state", &image.hidden)?;
+    report.compare(io, "text_last_hidden_state", &text.hidden)?;
+    let unmasked = Tokens { mask: vec![1; tokens.ids.len()], ..tokens };
+    report.compare(io, "text_embeds_nomask", &unit(&clip.text(&unmasked)?.features)?)
+}
+
+fn align(model: &ModelFolder, io: &Io, report: &mut Report) -> Result<(), ModelError> {
+    let weights = model.weights()?;
+    let align = AlignTowers::load(&weights.root(), model.config()?, &Device::Cpu)?;
+    weights.finish()?;
+    let image = align.image(&io.tensor("in.pixel_values")?)?;
+    let (hidden, text) = align.text(&io.tokens()?)?;
+    report.compare_space(io, &image.pooled, &text, 1.0 / f64::from(align.temperature()))?;
+    report.compare(io, "vision_pooler_output", &image.pooled)?;
+    report.compare(io, "vision_last_hidden_state", &image.grid.permute((0, 3, 1, 2))?.contiguous()?)?;
+    report.compare(io, "text_last_hidden_state", &hidden)
+}
+
+fn bert(model: &ModelFolder, io: &Io, report: &mut Report) -> Result<(), ModelError> {
+    let weights = model.weights()?;
+    // The oldest files have everything below `bert`.
+    let root = weights.root();
+    let view = if root.pp("bert").is_empty() { root } else { root.pp("bert") };
+    let config: BertConfig = model.config()?;
+    let width = config.hidden_size;
+    let encoder = Bert::load(&view, &config, &Device::Cpu)?;
+    let pooler = view.pp("pooler.dense").linear(width, width, Activation::Tanh, &Device::Cpu)?;
+    weights.finish()?;
+    let tokens = io.tokens()?;
+    let hidden = encoder.forward(&tokens)?;
+    report.compare(io, "last_hidden_state", &hidden)?;
+    report.compare(io, "pooler_output", &pooler.forward(&hidden.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?)?)?;
+    let mask: Vec<f32> = tokens.mask.iter().map(|&m| m as f32).collect();
+    let mask = Tensor::from_vec(mask, (tokens.batch, tokens.length, 1), &Device::Cpu)?;
+    let mean = hidden.broadcast_mul(&mask)?.sum(1)?.broadcast_div(&mask.sum(1)?)?;
+    report.compare(io, "mean_pooled_normalized", &unit(&mean)?)
+}
