@@ -11,6 +11,7 @@ use crate::engine::Scope;
 use super::commands::UserCommand;
 use super::i18n::Lang;
 use super::runtime::Overlay;
+use super::services::PickKind;
 
 /// A wish of the person's, without effect until it is applied.
 #[must_use]
@@ -71,6 +72,12 @@ pub enum UiAction {
     Show(Overlay),
     CloseOverlay,
     OverlayText(String),
+    /// A path was typed by hand.
+    PathTyped { kind: PickKind, text: String },
+    /// The sheet was painted once and its field has the cursor.
+    OverlayShown,
+    /// The search field has the cursor.
+    SearchFocused,
     Dismiss(u64),
     ToggleNoticeDetails(u64),
     SetTheme(Theme),

@@ -19,3 +19,16 @@ impl EngineLink for Engine {
         self.poll()
     }
 }
+
+/// Stands in where no engine could be started.
+pub(super) struct NoEngine;
+
+impl EngineLink for NoEngine {
+    fn send(&self, _command: Command) -> bool {
+        true
+    }
+
+    fn poll(&self) -> Option<Event> {
+        None
+    }
+}

@@ -1,0 +1,361 @@
+//! The part of a frame that paints nothing: what the engine and the system said is taken
+//! in, and what is due is asked for.
+
+use std::time::Duration;
+
+use egui::{Context, Event as Input, ImeEvent, Key, Modifiers};
+
+use crate::domain::{JobState, Query, RequestId};
+use crate::engine::{Command, Event, Failure, Scope};
+
+use super::actions::UiAction;
+use super::commands::{self, UserCommand};
+use super::runtime::{NoticeKind, Overlay, ScrollTo};
+use super::services::{PickKind, ServiceEvent};
+use super::shown::{Asked, Shown};
+use super::{GlimpseApp, tokens};
+
+/// Events taken in one frame, so that a burst cannot hold it up.
+const EVENTS_A_FRAME: usize = 512;
+/// How many hits a search asks for.
+const HITS: usize = 1000;
+/// Details kept before the oldest are forgotten all at once.
+const DETAILS_KEPT: usize = 2048;
+/// The state is written this long after it changed (seconds).
+const STORE_AFTER: f64 = 1.5;
+
+impl GlimpseApp {
+    /// Takes in events of the engine, answers of the system, and files dropped in.
+    pub(super) fn take_in(&mut self, ctx: &Context) {
+        let now = ctx.time();
+        for taken in 0.. {
+            let Some(event) = self.engine.poll() else { break };
+            self.engine_said(ctx, event, now);
+            if taken == EVENTS_A_FRAME {
+                ctx.request_repaint();
+                break;
+            }
+        }
+        while let Some(event) = self.services.poll() {
+            self.system_said(ctx, event);
+        }
+        let (dropped, hovering) = ctx.input(|input| {
+            let paths: Vec<_> = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect();
+            (paths, !input.raw.hovered_files.is_empty())
+        });
+        self.rt.drop_hover = hovering;
+        if !dropped.is_empty() {
+            self.services.dropped(dropped);
+        }
+    }
+
+    fn engine_said(&mut self, ctx: &Context, event: Event, now: f64) {
+        let rt = &mut self.rt;
+        match event {
+            Event::Library(status) => {
+                if let Scope::Folder(id) = self.saved.window.scope
+                    && !status.folders.iter().any(|folder| folder.id == id)
+                {
+                    // The folder was removed: fall back to everything.
+                    self.saved.window.scope = Scope::All;
+                    if rt.asked == Asked::Browse(Scope::Folder(id)) {
+                        rt.asked = Asked::Browse(Scope::All);
+                        self.rt.library = Some(status);
+                        return self.ask();
+                    }
+                }
+                rt.library = Some(status);
+            }
+            Event::Job(status) => {
+                if status.state == JobState::Done {
+                    rt.thumbs.make_stale();
+                    rt.refresh = Some(now);
+                }
+                rt.job_moved(status, now);
+            }
+            Event::PhotosChanged => {
+                rt.refresh.get_or_insert(now + tokens::time::REFRESH);
+            }
+            Event::SearchDone { request, result } => self.listed(request, result.map(Shown::from)),
+            Event::Listed { request, result } => {
+                self.listed(request, result.map(|ids| Shown { ids, ranking: None }));
+            }
+            Event::Details { request, result } => {
+                if let Some(photo) = rt.detail_requests.remove(&request) {
+                    rt.details.entry(photo).or_default().finish(result.map(|details| *details));
+                }
+            }
+            Event::Thumbnail { photo, result } => rt.thumbs.arrive(photo, result),
+            Event::Preview { request, result, .. } => rt.pictures.arrive(ctx, request, result),
+            Event::Notice(failure) => rt.notify(NoticeKind::Failure(failure), now),
+        }
+    }
+
+    /// The answer to "what is there?": only the newest question's counts.
+    fn listed(&mut self, request: RequestId, result: Result<Shown, Failure>) {
+        let rt = &mut self.rt;
+        if rt.awaited != Some(request) {
+            return;
+        }
+        rt.awaited = None;
+        // A refresh that fails leaves what is there alone; a question that fails says so.
+        let is_refresh = rt.shown_for.as_ref() == Some(&rt.asked) && rt.shown.value().is_some();
+        let place = rt.grid.place.filter(|_| is_refresh && rt.grid.offset > 1.0);
+        if result.is_ok() {
+            rt.shown_for = Some(rt.asked.clone());
+        }
+        rt.shown.finish(result);
+        let ids = rt.shown.value().map_or(&[][..], |shown| &shown.ids);
+        rt.selection.retain(ids);
+        rt.grid.scroll_to = match place {
+            Some((photo, from_top)) => {
+                ids.iter().position(|&id| id == photo).map(|at| ScrollTo::Keep(at, from_top))
+            }
+            None => (!is_refresh).then_some(ScrollTo::Top),
+        };
+        if rt.viewer.is_some_and(|viewer| !ids.contains(&viewer.photo)) {
+            rt.viewer = None;
+        }
+    }
+
+    fn system_said(&mut self, ctx: &Context, event: ServiceEvent) {
+        match event {
+            ServiceEvent::Picked { kind: PickKind::Folder, path } | ServiceEvent::Dropped { path, is_folder: true } => {
+                self.apply(ctx, UiAction::AddFolder(path));
+            }
+            ServiceEvent::Picked { kind: PickKind::Picture, path }
+            | ServiceEvent::Dropped { path, is_folder: false } => {
+                self.apply(ctx, UiAction::SearchByPicture(path));
+            }
+            ServiceEvent::NoDialog(kind) => {
+                let sheet = Overlay::TypePath { kind, typed: String::new(), dialog_is_open: false };
+                self.apply(ctx, UiAction::Show(sheet));
+            }
+            ServiceEvent::Cancelled => {}
+        }
+    }
+
+    /// Asks for what is due: a search after a pause in the typing, a list that may be stale,
+    /// what the queue had no room for; and lets old news go.
+    pub(super) fn keep_up(&mut self, ctx: &Context) {
+        let now = ctx.time();
+        let mut wake_at: Option<f64> = self.rt.expire(now);
+        let mut wake = |at: f64| wake_at = Some(wake_at.map_or(at, |other: f64| other.min(at)));
+
+        if let Some(due) = self.rt.search.due {
+            if due <= now { self.search_typed() } else { wake(due) }
+        }
+        if let Some(due) = self.rt.refresh {
+            // While an answer is awaited, asking again would only cancel it.
+            if due <= now && self.rt.awaited.is_none() {
+                self.rt.refresh = None;
+                self.ask();
+                self.refresh_details();
+            } else {
+                wake(due.max(now + 0.05));
+            }
+        }
+        if self.rt.thumbs.upload(ctx, now) {
+            ctx.request_repaint();
+        }
+        while let Some(command) = self.rt.outbox.pop_front() {
+            if !self.engine.send(command.clone()) {
+                self.rt.outbox.push_front(command);
+                wake(now + 0.05);
+                break;
+            }
+        }
+        self.note_window(ctx);
+        if self.saved != self.stored {
+            let due = *self.store_due.get_or_insert(now + STORE_AFTER);
+            if due <= now {
+                self.services.save(&self.saved, false);
+                self.stored = self.saved.clone();
+                self.store_due = None;
+            } else {
+                wake(due);
+            }
+        }
+        if let Some(at) = wake_at {
+            ctx.request_repaint_after(Duration::from_secs_f64((at - now).max(0.001)));
+        }
+    }
+
+    /// Remembers where the window stands.
+    fn note_window(&mut self, ctx: &Context) {
+        let window = &mut self.saved.window;
+        ctx.input(|input| {
+            let info = input.viewport();
+            window.maximized = info.maximized.unwrap_or(window.maximized);
+            if window.maximized || info.minimized == Some(true) || info.fullscreen == Some(true) {
+                return;
+            }
+            if let Some(inner) = info.inner_rect {
+                window.size = inner.size().into();
+            }
+            window.position = info.outer_rect.map(|outer| outer.min.into()).or(window.position);
+        });
+    }
+
+    /// Puts a command into the engine's queue, now or as soon as there is room.
+    pub(super) fn send(&mut self, command: Command) {
+        if !self.rt.outbox.is_empty() || !self.engine.send(command.clone()) {
+            self.rt.outbox.push_back(command);
+        }
+    }
+
+    /// Asks the engine for what the person wants to see.
+    pub(super) fn ask(&mut self) {
+        let request = RequestId(self.rt.fresh_id());
+        self.rt.awaited = Some(request);
+        self.rt.shown.start();
+        let query = match &self.rt.asked {
+            Asked::Browse(scope) => {
+                let scope = *scope;
+                return self.send(Command::List { request, scope });
+            }
+            Asked::Text(text) => Query::Text(text.clone()),
+            Asked::Picture(path) => Query::Image(path.clone()),
+            Asked::Similar(photo, _) => Query::Photo(*photo),
+        };
+        self.send(Command::Search { request, query, limit: HITS });
+    }
+
+    /// The typing has paused (or Enter was pressed): search for what stands in the field.
+    pub(super) fn search_typed(&mut self) {
+        self.rt.search.due = None;
+        if self.rt.search.composing {
+            return;
+        }
+        let text = self.rt.search.text.trim();
+        let asked = match text {
+            "" => Asked::Browse(self.saved.window.scope),
+            text => Asked::Text(text.to_owned()),
+        };
+        text.clone_into(&mut self.saved.window.query);
+        if asked != self.rt.asked || self.rt.shown.error().is_some() {
+            self.rt.asked = asked;
+            self.ask();
+        }
+    }
+
+    /// Asks for what is known of a photo, unless it is there or on its way.
+    pub(super) fn need_details(&mut self, photo: crate::domain::PhotoId) {
+        use super::remote::Remote;
+        let known = self.rt.details.get(&photo);
+        if known.is_some_and(|known| !matches!(known, Remote::Idle)) {
+            return;
+        }
+        if self.rt.details.len() >= DETAILS_KEPT {
+            self.rt.details.clear();
+        }
+        let request = RequestId(self.rt.fresh_id());
+        self.rt.details.entry(photo).or_default().start();
+        self.rt.detail_requests.insert(request, photo);
+        self.send(Command::Details { request, photo });
+    }
+
+    /// Photos changed: forget what is known of those that are not on show, ask anew for the one that is.
+    fn refresh_details(&mut self) {
+        let lead = self.rt.selection.lead();
+        self.rt.details.retain(|&photo, _| Some(photo) == lead);
+        self.rt.detail_requests.clear();
+        if let Some(photo) = lead {
+            let request = RequestId(self.rt.fresh_id());
+            self.rt.details.entry(photo).or_default().start();
+            self.rt.detail_requests.insert(request, photo);
+            self.send(Command::Details { request, photo });
+        }
+    }
+
+    /// The pictures that the inspector and the viewer need.
+    pub(super) fn fetch_pictures(&mut self, ctx: &Context) {
+        let Self { rt, engine, .. } = self;
+        let scale = ctx.pixels_per_point();
+        let mut wanted = Vec::new();
+        if let Some(viewer) = rt.viewer {
+            let screen = ctx.content_rect().size() * scale * viewer.zoom.clamp(1.0, 3.0);
+            let most = ctx.input(|input| input.max_texture_side).min(6144) as u32;
+            // Coarse steps, so that a resized window does not ask anew for every pixel.
+            let side = ((screen.max_elem() / 1024.0).ceil() as u32 * 1024).clamp(1024, most.max(1024));
+            let at = rt.ids().iter().position(|&id| id == viewer.photo);
+            let near = |by: isize| at.and_then(|at| at.checked_add_signed(by)).and_then(|i| rt.ids().get(i)).copied();
+            wanted.push((viewer.photo, side));
+            // Neighbours once the photo itself is there.
+            if rt.pictures.get(viewer.photo).is_some_and(|picture| picture.value().is_some()) {
+                wanted.extend([near(1), near(-1)].into_iter().flatten().map(|id| (id, side.min(2048))));
+            }
+        } else if let Some(lead) = rt.selection.lead().filter(|_| scale > 1.25) {
+            wanted.push((lead, 1024));
+        }
+        for (photo, max_side) in wanted {
+            let request = RequestId(rt.fresh_id());
+            rt.pictures.want(photo, max_side, || {
+                engine.send(Command::Preview { request, photo, max_side }).then_some(request)
+            });
+        }
+    }
+
+    /// What the keys say in this frame.
+    pub(super) fn keys(&mut self, ctx: &Context) -> Vec<UiAction> {
+        let was_composing = self.rt.search.composing;
+        ctx.input(|input| {
+            for event in &input.events {
+                match event {
+                    Input::Ime(ImeEvent::Preedit { text, .. }) => self.rt.search.composing = !text.is_empty(),
+                    Input::Ime(ImeEvent::Commit(_)) => self.rt.search.composing = false,
+                    _ => {}
+                }
+            }
+        });
+        let typing = ctx.text_edit_focused();
+        if !typing {
+            self.rt.search.composing = false;
+        }
+        if was_composing || self.rt.search.composing {
+            // Every key belongs to the input method; Enter and Escape end a composition and nothing else.
+            if typing {
+                ctx.input_mut(|input| {
+                    input.consume_key(Modifiers::NONE, Key::Enter);
+                    input.consume_key(Modifiers::NONE, Key::Escape);
+                });
+            }
+            return Vec::new();
+        }
+        let focused = ctx.memory(|memory| memory.focused());
+        let grid_has_keys = focused.is_none_or(|id| id == super::panels::grid_id());
+        let mut actions: Vec<UiAction> = if self.rt.overlay.is_some() {
+            // A sheet is open: only Escape and the sheet's own keys.
+            let back = ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
+            return if back { vec![UiAction::Run(UserCommand::Back)] } else { Vec::new() };
+        } else {
+            commands::pressed(ctx, typing, !grid_has_keys).into_iter().map(UiAction::Run).collect()
+        };
+        if typing || !grid_has_keys || self.rt.is_first_start() || ctx.any_popup_open() {
+            return actions;
+        }
+        let (columns, page) = (self.rt.grid.columns.max(1) as isize, self.rt.grid.rows_a_page.max(1) as isize);
+        let far = isize::MAX / 2;
+        for (key, by) in [
+            (Key::ArrowRight, 1),
+            (Key::ArrowLeft, -1),
+            (Key::ArrowDown, columns),
+            (Key::ArrowUp, -columns),
+            (Key::PageDown, columns * page),
+            (Key::PageUp, -columns * page),
+            (Key::Home, -far),
+            (Key::End, far),
+        ] {
+            let (plain, shift) = ctx.input_mut(|input| {
+                (input.count_and_consume_key(Modifiers::NONE, key), input.count_and_consume_key(Modifiers::SHIFT, key))
+            });
+            for extend in [false; 8].into_iter().take(plain).chain([true; 8].into_iter().take(shift)) {
+                actions.push(match self.rt.viewer {
+                    Some(_) => UiAction::ViewStep(by.signum()),
+                    None => UiAction::Step { by, extend },
+                });
+            }
+        }
+        actions
+    }
+}
