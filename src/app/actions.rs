@@ -21,7 +21,10 @@ pub enum UiAction {
 
     // Search
     /// The text in the search field, and whether an input method is still composing it.
-    Typed { text: String, composing: bool },
+    Typed {
+        text: String,
+        composing: bool,
+    },
     /// Enter: do not wait for a pause in the typing.
     SearchNow,
     ClearSearch,
@@ -31,21 +34,36 @@ pub enum UiAction {
 
     // Grid
     /// What the grid painted, so that its thumbnails can be fetched and its place kept.
-    GridSeen { first: usize, last: usize, columns: usize, rows_a_page: usize, offset: f32, place: Option<(PhotoId, f32)> },
+    GridSeen {
+        first: usize,
+        last: usize,
+        columns: usize,
+        rows_a_page: usize,
+        offset: f32,
+        place: Option<(PhotoId, f32)>,
+    },
     Select(PhotoId),
     Toggle(PhotoId),
     SelectTo(PhotoId),
-    BandStart { add: bool },
+    BandStart {
+        add: bool,
+    },
     Band(Vec<PhotoId>),
     SelectNone,
-    Step { by: isize, extend: bool },
+    Step {
+        by: isize,
+        extend: bool,
+    },
     View(PhotoId),
 
     // Viewer
     ViewStep(isize),
     CloseViewer,
     /// Times the present zoom, around a point given from the picture's middle in points.
-    Zoom { by: f32, around: Vec2 },
+    Zoom {
+        by: f32,
+        around: Vec2,
+    },
     Pan(Vec2),
     ZoomFit,
 
@@ -73,7 +91,10 @@ pub enum UiAction {
     CloseOverlay,
     OverlayText(String),
     /// A path was typed by hand.
-    PathTyped { kind: PickKind, text: String },
+    PathTyped {
+        kind: PickKind,
+        text: String,
+    },
     /// The sheet was painted once and its field has the cursor.
     OverlayShown,
     /// The search field has the cursor.

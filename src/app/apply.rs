@@ -131,10 +131,13 @@ impl GlimpseApp {
             UiAction::PathTyped { kind, text } => {
                 self.rt.overlay = None;
                 let path = home_expanded(text.trim());
-                self.apply(ctx, match kind {
-                    PickKind::Folder => UiAction::AddFolder(path),
-                    PickKind::Picture => UiAction::SearchByPicture(path),
-                });
+                self.apply(
+                    ctx,
+                    match kind {
+                        PickKind::Folder => UiAction::AddFolder(path),
+                        PickKind::Picture => UiAction::SearchByPicture(path),
+                    },
+                );
             }
             UiAction::OverlayShown => self.rt.overlay_is_new = false,
             UiAction::SearchFocused => self.rt.search.take_focus = false,

@@ -110,11 +110,9 @@ impl UserCommand {
             Self::Settings => const { &[key(CTRL, Key::Comma)] },
             Self::Help => const { &[key(PLAIN, Key::F1)] },
             Self::Palette => const { &[key(CTRL, Key::K)] },
-            Self::ShowInFolder
-            | Self::SearchByPicture
-            | Self::PauseOrResume
-            | Self::CancelJob
-            | Self::ToggleTheme => &[],
+            Self::ShowInFolder | Self::SearchByPicture | Self::PauseOrResume | Self::CancelJob | Self::ToggleTheme => {
+                &[]
+            }
         }
     }
 

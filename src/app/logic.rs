@@ -108,9 +108,7 @@ impl GlimpseApp {
         let ids = rt.shown.value().map_or(&[][..], |shown| &shown.ids);
         rt.selection.retain(ids);
         rt.grid.scroll_to = match place {
-            Some((photo, from_top)) => {
-                ids.iter().position(|&id| id == photo).map(|at| ScrollTo::Keep(at, from_top))
-            }
+            Some((photo, from_top)) => ids.iter().position(|&id| id == photo).map(|at| ScrollTo::Keep(at, from_top)),
             None => (!is_refresh).then_some(ScrollTo::Top),
         };
         if rt.viewer.is_some_and(|viewer| !ids.contains(&viewer.photo)) {

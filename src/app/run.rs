@@ -86,7 +86,8 @@ fn open(config: &WindowConfig, renderer: eframe::Renderer) -> Result<(), eframe:
         Box::new(move |cc| {
             let ctx = &cc.egui_ctx;
             let waker = Waker::from(Arc::new(Repaint(ctx.clone())));
-            let engine = Engine::start(config.engine.clone(), waker).map(|engine| Box::new(engine) as Box<dyn EngineLink>);
+            let engine =
+                Engine::start(config.engine.clone(), waker).map(|engine| Box::new(engine) as Box<dyn EngineLink>);
             let wake = ctx.clone();
             let services = SystemServices::new(config.engine.paths.clone(), move || wake.request_repaint());
             let mut app = GlimpseApp::new(ctx, engine, Box::new(services), saved);

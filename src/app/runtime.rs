@@ -22,9 +22,15 @@ pub enum Overlay {
     Settings,
     Help,
     /// Every command by name, with what was typed.
-    Palette { typed: String },
+    Palette {
+        typed: String,
+    },
     /// A path typed by hand, since there is no dialog (or it does not answer).
-    TypePath { kind: PickKind, typed: String, dialog_is_open: bool },
+    TypePath {
+        kind: PickKind,
+        typed: String,
+        dialog_is_open: bool,
+    },
     /// Asks once before a folder is forgotten.
     RemoveFolder(FolderId),
 }
@@ -210,7 +216,8 @@ impl Runtime {
     pub fn notify(&mut self, kind: NoticeKind, now: f64) {
         if let NoticeKind::Failure(new) = &kind {
             // The same news twice is one piece of news.
-            let same = |old: &Notice| matches!(&old.kind, NoticeKind::Failure(f) if f.kind == new.kind && f.path == new.path);
+            let same =
+                |old: &Notice| matches!(&old.kind, NoticeKind::Failure(f) if f.kind == new.kind && f.path == new.path);
             self.notices.retain(|old| !same(old));
         }
         let until = matches!(kind, NoticeKind::Copied).then_some(now + time::NEWS / 3.0);

@@ -110,7 +110,11 @@ impl Selection {
         let last = list.len().checked_sub(1)?;
         let place = self.lead.and_then(|lead| list.iter().position(|&id| id == lead));
         let to = place.map_or(0, |at| at.saturating_add_signed(by).min(last));
-        if extend { self.range_to(list, list[to]) } else { self.only(list[to]) }
+        if extend {
+            self.range_to(list, list[to])
+        } else {
+            self.only(list[to])
+        }
         Some(to)
     }
 }

@@ -24,11 +24,17 @@ pub enum PickKind {
 /// What came of a dialog or of files dropped in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceEvent {
-    Picked { kind: PickKind, path: PathBuf },
+    Picked {
+        kind: PickKind,
+        path: PathBuf,
+    },
     Cancelled,
     /// This system has no dialog; the person must type or drop.
     NoDialog(PickKind),
-    Dropped { path: PathBuf, is_folder: bool },
+    Dropped {
+        path: PathBuf,
+        is_folder: bool,
+    },
 }
 
 /// Whether a dialog could be opened.
@@ -129,7 +135,11 @@ impl Services for SystemServices {
                 log::warn!("the window's state could not be kept: {error}: {}", paths.data.display());
             }
         };
-        if last { write() } else { self.background("save state", move |_| write()); }
+        if last {
+            write()
+        } else {
+            self.background("save state", move |_| write());
+        }
     }
 }
 

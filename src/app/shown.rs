@@ -113,13 +113,7 @@ impl GridLayout {
         let columns = (((width + gap) / (wanted_side + gap)).round() as usize).max(1);
         let side = ((width + gap) / columns as f32 - gap).floor().max(16.0);
         let bar = if shown.ranking.is_some() { layout::MATCH_BAR } else { 0.0 };
-        Self {
-            columns,
-            side,
-            pitch: f64::from(side + bar + gap),
-            total: shown.ids.len(),
-            split: shown.split(),
-        }
+        Self { columns, side, pitch: f64::from(side + bar + gap), total: shown.ids.len(), split: shown.split() }
     }
 
     /// Top left of the cell at a place.
@@ -198,7 +192,10 @@ mod tests {
                 for place in 0..grid.total {
                     let y = grid.origin(place).1;
                     let touches = y < bottom && y + grid.pitch > top;
-                    assert!(!touches || seen.contains(&place), "{place} at {y} is missing in {top}..{bottom}: {seen:?}");
+                    assert!(
+                        !touches || seen.contains(&place),
+                        "{place} at {y} is missing in {top}..{bottom}: {seen:?}"
+                    );
                 }
                 assert!(seen.len() <= grid.columns * 6);
             }

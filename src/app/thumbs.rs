@@ -86,7 +86,12 @@ impl Thumbs {
 
     /// The grid shows these now (least wanted first, since the engine serves the newest
     /// request first). `ask` is false when the engine takes no more; gives true when all were asked.
-    pub fn want(&mut self, photos: impl Iterator<Item = PhotoId>, now: f64, mut ask: impl FnMut(PhotoId) -> bool) -> bool {
+    pub fn want(
+        &mut self,
+        photos: impl Iterator<Item = PhotoId>,
+        now: f64,
+        mut ask: impl FnMut(PhotoId) -> bool,
+    ) -> bool {
         self.round += 1;
         let mut all_asked = true;
         for photo in photos {

@@ -208,6 +208,7 @@ fn dress(style: &mut egui::Style, t: &Tokens) {
     v.selection.stroke = Stroke::new(1.0, t.accent);
     v.button_frame = true;
     v.slider_trailing_fill = true;
+    v.handle_shape = egui::style::HandleShape::Circle;
     v.interact_cursor = Some(egui::CursorIcon::PointingHand);
     v.disabled_alpha = 0.55;
 

@@ -55,8 +55,7 @@ impl Lang {
     }
 
     fn date_parts(self, iso: &str) -> Option<String> {
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let (date, time) = iso.split_once('T')?;
         let mut parts = date.split('-');
         let year: u32 = parts.next()?.parse().ok()?;
@@ -89,12 +88,18 @@ mod tests {
         assert_eq!(Lang::En.time_left(130.0), "2 min left");
         assert_eq!(Lang::En.time_left(7300.0), "2 h left");
         assert_eq!(Lang::En.time_left(f32::NAN), "");
-        assert_eq!((Lang::En.millis(3.21), Lang::En.millis(48.4), Lang::En.millis(1432.0)), ("3.2 ms".into(), "48 ms".into(), "1.4 s".into()));
+        assert_eq!(
+            (Lang::En.millis(3.21), Lang::En.millis(48.4), Lang::En.millis(1432.0)),
+            ("3.2 ms".into(), "48 ms".into(), "1.4 s".into())
+        );
     }
 
     #[test]
     fn sizes_and_dates() {
-        assert_eq!((Lang::En.bytes(12), Lang::En.bytes(3_440_000), Lang::En.bytes(82_000)), ("12 B".into(), "3.4 MB".into(), "82 kB".into()));
+        assert_eq!(
+            (Lang::En.bytes(12), Lang::En.bytes(3_440_000), Lang::En.bytes(82_000)),
+            ("12 B".into(), "3.4 MB".into(), "82 kB".into())
+        );
         assert_eq!(Lang::En.date("2024-05-03T14:22:10"), "3 May 2024, 14:22");
         assert_eq!(Lang::Zh.date("2024-05-03T14:22:10"), "2024年5月3日 14:22");
         for odd in ["", "2024", "2024-13-01T10:00:00", "yesterday", "2024-05-03Tx"] {

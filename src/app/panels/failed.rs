@@ -36,14 +36,19 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         ui.add_space(space::M);
         let mut unknown = Vec::new();
         ui.spacing_mut().item_spacing.y = 0.0;
-        ScrollArea::vertical().id_salt("failed").auto_shrink([false, false]).show_rows(ui, ROW, ids.len(), |ui, rows| {
-            for &photo in &ids[rows.start.min(ids.len())..rows.end.min(ids.len())] {
-                ui.push_id(photo, |ui| row(ui, view, photo, out));
-                if !view.rt.details.contains_key(&photo) {
-                    unknown.push(photo);
+        ScrollArea::vertical().id_salt("failed").auto_shrink([false, false]).show_rows(
+            ui,
+            ROW,
+            ids.len(),
+            |ui, rows| {
+                for &photo in &ids[rows.start.min(ids.len())..rows.end.min(ids.len())] {
+                    ui.push_id(photo, |ui| row(ui, view, photo, out));
+                    if !view.rt.details.contains_key(&photo) {
+                        unknown.push(photo);
+                    }
                 }
-            }
-        });
+            },
+        );
         if !unknown.is_empty() {
             out.push(UiAction::NeedDetails(unknown));
         }
@@ -80,7 +85,7 @@ fn row(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
     let (small, body) = (FontId::proportional(text::SMALL), FontId::new(text::BODY, fonts::strong()));
     let response = ui.interact(
         Rect::from_min_size(pos2(left, rect.top()), vec2(width.max(0.0), ROW)),
-        ui.id().with("text"),
+        ui.scope_id().with("text"),
         Sense::hover(),
     );
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{name}: {reason}")));

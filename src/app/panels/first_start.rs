@@ -36,15 +36,29 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 /// Something is dragged over the window: what letting go will do.
 pub fn drop_hint(ctx: &Context, view: &View<'_>) {
     let screen = ctx.content_rect();
-    Area::new(Id::new("drop hint")).order(Order::Foreground).fixed_pos(screen.min).interactable(false).show(ctx, |ui| {
-        ui.set_min_size(screen.size());
-        let (painter, t) = (ui.painter(), view.tokens);
-        painter.rect_filled(screen, 0.0, t.canvas.gamma_multiply(0.88));
-        let frame = screen.shrink(space::L);
-        painter.rect_stroke(frame, CornerRadius::same(RADIUS_LARGE), Stroke::new(2.0, t.accent), StrokeKind::Inside);
-        let (glyph, middle) = (FontId::new(48.0, fonts::icons()), screen.center());
-        painter.text(middle - vec2(0.0, space::XXL), Align2::CENTER_CENTER, icons::FOLDER_PLUS, glyph, t.accent);
-        let font = FontId::proportional(text::LARGE);
-        painter.text(middle + vec2(0.0, space::S), Align2::CENTER_CENTER, view.lang.text(Msg::DropHere), font, t.text);
-    });
+    Area::new(Id::unique("drop hint")).order(Order::Foreground).fixed_pos(screen.min).interactable(false).show(
+        ctx,
+        |ui| {
+            ui.set_min_size(screen.size());
+            let (painter, t) = (ui.painter(), view.tokens);
+            painter.rect_filled(screen, 0.0, t.canvas.gamma_multiply(0.88));
+            let frame = screen.shrink(space::L);
+            painter.rect_stroke(
+                frame,
+                CornerRadius::same(RADIUS_LARGE),
+                Stroke::new(2.0, t.accent),
+                StrokeKind::Inside,
+            );
+            let (glyph, middle) = (FontId::new(48.0, fonts::icons()), screen.center());
+            painter.text(middle - vec2(0.0, space::XXL), Align2::CENTER_CENTER, icons::FOLDER_PLUS, glyph, t.accent);
+            let font = FontId::proportional(text::LARGE);
+            painter.text(
+                middle + vec2(0.0, space::S),
+                Align2::CENTER_CENTER,
+                view.lang.text(Msg::DropHere),
+                font,
+                t.text,
+            );
+        },
+    );
 }

@@ -22,7 +22,7 @@ use super::{View, notices, rail};
 
 /// The one stop of the keyboard in the grid; arrow keys move within.
 pub fn grid_id() -> Id {
-    Id::new("photo grid")
+    Id::unique("photo grid")
 }
 
 pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
@@ -100,6 +100,7 @@ fn size_slider(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     ui.label(icon(icons::IMAGE, text::LARGE).color(view.tokens.text_weak));
     ui.spacing_mut().slider_width = 88.0;
     ui.spacing_mut().slider_rail_height = space::XS;
+    ui.spacing_mut().interact_size.y = space::L;
     let slider = Slider::new(&mut side, layout::THUMB_MIN..=layout::THUMB_MAX).show_value(false);
     let response = ui.add(slider).accessible_name(view.lang.text(Msg::ThumbnailSize));
     if response.on_hover_text(view.lang.text(Msg::ThumbnailSize)).changed() {
@@ -215,7 +216,7 @@ fn cell(ui: &Ui, view: &View<'_>, shown: &Shown, place: usize, rect: Rect, out: 
     let (tokens, radius) = (view.tokens, CornerRadius::same(RADIUS));
     let thumb = view.rt.thumbs.get(photo);
     // The identity is the photo's: what moves under the pointer never takes another's click.
-    let response = ui.interact(rect, Id::new(("photo", photo)), Sense::CLICK);
+    let response = ui.interact(rect, Id::unique(("photo", photo)), Sense::CLICK);
     let selected = view.rt.selection.contains(photo);
     let name = thumb.map_or("", |thumb| thumb.label());
     response.widget_info(|| {
@@ -250,7 +251,12 @@ fn cell(ui: &Ui, view: &View<'_>, shown: &Shown, place: usize, rect: Rect, out: 
     let is_lead = view.rt.selection.lead() == Some(photo);
     if selected {
         let width = if is_lead { 3.0 } else { 2.0 };
-        painter.rect_stroke(rect, CornerRadius::same(RADIUS + 2), Stroke::new(width, tokens.accent), StrokeKind::Inside);
+        painter.rect_stroke(
+            rect,
+            CornerRadius::same(RADIUS + 2),
+            Stroke::new(width, tokens.accent),
+            StrokeKind::Inside,
+        );
     }
     if response.hovered() {
         caption_strip(ui, view, picture, name, shown.word(place));

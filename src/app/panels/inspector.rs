@@ -1,6 +1,8 @@
 //! The inspector: the selected photo, what is known of it, and what can be done with it.
 
-use egui::{Align, Button, CornerRadius, Image, Label, Layout, RichText, ScrollArea, Sense, Ui, load::SizedTexture, vec2};
+use egui::{
+    Align, Button, CornerRadius, Image, Label, Layout, RichText, ScrollArea, Sense, Ui, load::SizedTexture, vec2,
+};
 
 use crate::app::actions::UiAction;
 use crate::app::i18n::Msg;
@@ -87,7 +89,8 @@ fn picture(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>
     let small = || view.rt.thumbs.get(photo).and_then(|thumb| thumb.texture()).map(|(texture, _)| texture);
     let texture = large.or_else(small);
     // The photo's own shape, known from its metadata before the picture is there.
-    let size = view.rt.lead_details().map(|details| vec2(details.photo.meta.width as f32, details.photo.meta.height as f32));
+    let size =
+        view.rt.lead_details().map(|details| vec2(details.photo.meta.width as f32, details.photo.meta.height as f32));
     let size = size.filter(|size| size.min_elem() > 0.0).or(texture.map(|texture| texture.size_vec2()));
     let size = size.unwrap_or(vec2(4.0, 3.0));
     let room = vec2(ui.available_width(), PICTURE_HEIGHT);
@@ -156,7 +159,8 @@ fn facts(ui: &mut Ui, view: &View<'_>, details: &Details) {
     let meta = &photo.meta;
     if meta.width > 0 && meta.height > 0 {
         let megapixels = f64::from(meta.width) * f64::from(meta.height) / 1e6;
-        let size = format!("{} × {} · {megapixels:.1} MP · {}", meta.width, meta.height, lang.bytes(photo.stamp.size_bytes));
+        let size =
+            format!("{} × {} · {megapixels:.1} MP · {}", meta.width, meta.height, lang.bytes(photo.stamp.size_bytes));
         field(ui, view, Msg::InfoSize, &size);
     } else {
         field(ui, view, Msg::InfoSize, &lang.bytes(photo.stamp.size_bytes));

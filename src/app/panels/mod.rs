@@ -45,7 +45,10 @@ pub fn window(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let narrow = ui.available_width() < NARROW;
     let bar = Frame::new().fill(view.tokens.panel).inner_margin(Margin::symmetric(space::M as i8, 0));
     Panel::top("top bar").exact_size(layout::TOP_BAR).frame(bar).show(ui, |ui| top_bar::show(ui, view, out));
-    Panel::bottom("status bar").exact_size(layout::STATUS_BAR).frame(bar).show(ui, |ui| status_bar::show(ui, view, out));
+    Panel::bottom("status bar")
+        .exact_size(layout::STATUS_BAR)
+        .frame(bar)
+        .show(ui, |ui| status_bar::show(ui, view, out));
     let first_start = view.rt.is_first_start();
     if view.saved.window.rail_open && !first_start {
         let frame = Frame::new().fill(view.tokens.panel).inner_margin(Margin::same(space::S as i8));

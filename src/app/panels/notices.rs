@@ -25,7 +25,7 @@ pub fn show(ctx: &Context, view: &View<'_>, out: &mut Vec<UiAction>) {
         return;
     }
     let offset = vec2(-space::L, -layout::STATUS_BAR - space::L);
-    Area::new(Id::new("notices")).order(Order::Foreground).anchor(Align2::RIGHT_BOTTOM, offset).show(ctx, |ui| {
+    Area::new(Id::unique("notices")).order(Order::Foreground).anchor(Align2::RIGHT_BOTTOM, offset).show(ctx, |ui| {
         ui.set_max_width(WIDTH);
         ui.spacing_mut().item_spacing.y = space::S;
         let newest = view.rt.notices.len().saturating_sub(SHOWN);

@@ -13,7 +13,7 @@ use super::{View, sheets, top_bar};
 pub fn show(ui: &mut Ui, view: &View<'_>, typed: &str, out: &mut Vec<UiAction>) {
     sheets::title(ui, view, view.lang.text(Msg::PaletteTitle), out);
     let mut text = typed.to_owned();
-    let edit = TextEdit::singleline(&mut text).id(Id::new("palette field")).desired_width(f32::INFINITY);
+    let edit = TextEdit::singleline(&mut text).id(Id::unique("palette field")).desired_width(f32::INFINITY);
     let edit = edit.hint_text(view.lang.text(Msg::PaletteHint));
     let response = ui.add(edit).accessible_name(view.lang.text(Msg::PaletteHint));
     if view.rt.overlay_is_new {

@@ -1,6 +1,6 @@
 //! The rail on the left: everything, the folders with their state, what needs attention.
 
-use egui::{Align, Layout, Popup, Rect, ScrollArea, Ui, UiBuilder, vec2};
+use egui::{Align, Frame, Layout, Margin, Panel, Popup, Rect, ScrollArea, Ui, UiBuilder, vec2};
 
 use crate::app::actions::UiAction;
 use crate::app::commands::UserCommand;
@@ -16,17 +16,15 @@ use super::View;
 
 pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     // The button stays in sight however many folders there are.
-    ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
-        ui.add_space(space::XS);
+    let foot = Frame::new().inner_margin(Margin { top: space::S as i8, ..Margin::ZERO });
+    Panel::bottom("rail foot").frame(foot).show_separator_line(false).show(ui, |ui| {
         ui.with_layout(Layout::top_down_justified(Align::Min), |ui| {
             if button(ui, icons::FOLDER_PLUS, view.lang.text(Msg::AddFolder)).clicked() {
                 out.push(UiAction::Run(UserCommand::AddFolder));
             }
         });
-        ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            ScrollArea::vertical().id_salt("rail rows").auto_shrink([false, false]).show(ui, |ui| rows(ui, view, out));
-        });
     });
+    ScrollArea::vertical().id_salt("rail rows").auto_shrink([false, false]).show(ui, |ui| rows(ui, view, out));
 }
 
 fn rows(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {

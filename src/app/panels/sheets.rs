@@ -1,6 +1,9 @@
 //! Sheets over the window: settings, keys, a path typed by hand, "remove this folder?".
 
-use egui::{Align, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Slider, TextEdit, Ui, vec2};
+use egui::{
+    Align, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Slider, TextEdit, Ui,
+    vec2,
+};
 
 use crate::app::actions::UiAction;
 use crate::app::commands::UserCommand;
@@ -19,13 +22,15 @@ pub fn show(ctx: &Context, view: &View<'_>, out: &mut Vec<UiAction>) {
     let Some(overlay) = &view.rt.overlay else { return };
     let frame = Frame::window(&ctx.global_style()).inner_margin(space::XL);
     let room = ctx.content_rect().width() - 2.0 * space::XXL;
-    let modal = Modal::new(Id::new("sheet")).frame(frame).show(ctx, |ui| {
+    let modal = Modal::new(Id::unique("sheet")).frame(frame).show(ctx, |ui| {
         ui.set_width(room.min(if matches!(overlay, Overlay::Help) { 560.0 } else { 480.0 }));
         match overlay {
             Overlay::Settings => settings(ui, view, out),
             Overlay::Help => help(ui, view, out),
             Overlay::Palette { typed } => palette::show(ui, view, typed, out),
-            Overlay::TypePath { kind, typed, dialog_is_open } => type_path(ui, view, *kind, typed, *dialog_is_open, out),
+            Overlay::TypePath { kind, typed, dialog_is_open } => {
+                type_path(ui, view, *kind, typed, *dialog_is_open, out)
+            }
             Overlay::RemoveFolder(folder) => remove_folder(ui, view, *folder, out),
         }
     });
@@ -149,7 +154,7 @@ fn type_path(ui: &mut Ui, view: &View<'_>, kind: PickKind, typed: &str, dialog_i
     ui.add(Label::new(RichText::new(view.lang.text(why)).color(view.tokens.text_weak)).wrap());
     ui.add_space(space::S);
     let mut text = typed.to_owned();
-    let edit = TextEdit::singleline(&mut text).id(Id::new("path field")).desired_width(f32::INFINITY);
+    let edit = TextEdit::singleline(&mut text).id(Id::unique("path field")).desired_width(f32::INFINITY);
     let edit = edit.hint_text(if cfg!(windows) { r"C:\Users\…\Pictures" } else { "~/Pictures" });
     let response = ui.add(edit).accessible_name(view.lang.text(Msg::PathField));
     if view.rt.overlay_is_new {
@@ -161,7 +166,8 @@ fn type_path(ui: &mut Ui, view: &View<'_>, kind: PickKind, typed: &str, dialog_i
     let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     ui.add_space(space::M);
     let enabled = !text.trim().is_empty();
-    let pressed = ui.add_enabled_ui(enabled, |ui| primary_button(ui, icons::CHECK, view.lang.text(verb)).clicked()).inner;
+    let pressed =
+        ui.add_enabled_ui(enabled, |ui| primary_button(ui, icons::CHECK, view.lang.text(verb)).clicked()).inner;
     if enabled && (pressed || entered) {
         out.push(UiAction::PathTyped { kind, text });
     }

@@ -1,6 +1,8 @@
 //! The bar on top: the search field, the model menu, the main menu.
 
-use egui::{Align, Button, CornerRadius, Frame, Id, Key, Layout, Margin, Modifiers, Popup, RichText, Stroke, TextEdit, Ui, vec2};
+use egui::{
+    Align, Button, CornerRadius, Frame, Id, Key, Layout, Margin, Modifiers, Popup, RichText, Stroke, TextEdit, Ui, vec2,
+};
 
 use crate::app::actions::UiAction;
 use crate::app::commands::UserCommand;
@@ -16,7 +18,7 @@ const FIELD_WIDTH: f32 = 640.0;
 
 /// The search field's id: it keeps the cursor whatever appears around it.
 fn field_id() -> Id {
-    Id::new("search field")
+    Id::unique("search field")
 }
 
 pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
@@ -73,7 +75,9 @@ fn field(ui: &mut Ui, view: &View<'_>, width: f32, out: &mut Vec<UiAction>) {
             let edit = TextEdit::singleline(&mut typed)
                 .id(id)
                 .frame(Frame::NONE)
-                .margin(Margin::symmetric(space::XS as i8, space::S as i8))
+                .margin(Margin::symmetric(space::XS as i8, 0))
+                .align(egui::Align2::LEFT_CENTER)
+                .min_size(vec2(0.0, FIELD_HEIGHT - 2.0))
                 .font(egui::FontId::proportional(text::LARGE))
                 .hint_text(RichText::new(view.lang.text(Msg::SearchHint)).color(view.tokens.text_weak))
                 .desired_width(ui.available_width() - clear_width - space::XS)
@@ -120,7 +124,8 @@ fn model_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let active = models.iter().find(|model| model.active).or(models.first());
     let name = active.map_or(view.lang.text(Msg::ModelNone), |model| &model.name);
     let words = RichText::new(name).color(view.tokens.text_weak);
-    let content = (icon(icons::CUBE, text::ICON).color(view.tokens.text_weak), words, icon(icons::CARET_DOWN, text::SMALL));
+    let content =
+        (icon(icons::CUBE, text::ICON).color(view.tokens.text_weak), words, icon(icons::CARET_DOWN, text::SMALL));
     let label = format!("{}: {name}", view.lang.text(Msg::ModelMenu));
     let response = ui.add(Button::new(content).frame_when_inactive(false)).accessible_name(label);
     Popup::menu(&response).show(|ui| {
@@ -133,12 +138,14 @@ fn model_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
             ui.push_id(&model.pack, |ui| {
                 let glyph = if model.active { icons::CHECK } else { icons::CUBE };
                 let row = Button::new((icon(glyph, text::ICON), RichText::new(&model.name))).selected(model.active);
-                let response = ui.add(row.min_size(vec2(ui.available_width(), layout::ROW))).accessible_name(&model.name);
+                let response =
+                    ui.add(row.min_size(vec2(ui.available_width(), layout::ROW))).accessible_name(&model.name);
                 if response.clicked() && !model.active {
                     out.push(UiAction::UseModel(model.pack.clone()));
                 }
                 let indexed = view.lang.fill(Msg::ModelPhotos, &[("n", &view.lang.number(model.embedded))]);
-                let state = if model.active { format!("{} · {indexed}", view.lang.text(Msg::ModelInUse)) } else { indexed };
+                let state =
+                    if model.active { format!("{} · {indexed}", view.lang.text(Msg::ModelInUse)) } else { indexed };
                 ui.indent("good at", |ui| {
                     ui.label(weak(&model.good_at, view.tokens));
                     ui.label(weak(state, view.tokens));

@@ -119,9 +119,11 @@ fn arrow(ui: &mut Ui, view: &View<'_>, by: isize, out: &mut Vec<UiAction>) {
     let size = vec2(space::XXL, space::XXL * 1.6);
     let x = if by < 0 { area.left() + size.x / 2.0 + space::XS } else { area.right() - size.x / 2.0 - space::XS };
     let rect = Rect::from_center_size(egui::pos2(x, area.center().y), size);
-    let (glyph, msg) = if by < 0 { (icons::CARET_LEFT, Msg::PreviousPhoto) } else { (icons::CARET_RIGHT, Msg::NextPhoto) };
+    let (glyph, msg) =
+        if by < 0 { (icons::CARET_LEFT, Msg::PreviousPhoto) } else { (icons::CARET_RIGHT, Msg::NextPhoto) };
     let builder = egui::UiBuilder::new().max_rect(rect).id_salt(("viewer arrow", by));
-    let clicked = ui.scope_builder(builder, |ui| icon_button_sized(ui, glyph, view.lang.text(msg), size)).inner.clicked();
+    let clicked =
+        ui.scope_builder(builder, |ui| icon_button_sized(ui, glyph, view.lang.text(msg), size)).inner.clicked();
     if clicked {
         out.push(UiAction::ViewStep(by));
     }
