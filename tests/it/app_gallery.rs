@@ -104,7 +104,7 @@ fn states() -> Vec<(&'static str, fn(Setup) -> Window)> {
             w
         }),
         ("viewer", |s| {
-            let w = window(&photos(), s);
+            let mut w = window(&photos(), s);
             w.get_by_label("IMG_0002.jpg").click();
             w.step();
             w.key_press(egui::Key::Enter);
