@@ -1,0 +1,94 @@
+"""Features of the datasets, computed once and kept in the cache folder, as the trainer wants them."""
+import numpy as np
+import torch
+
+from . import data, image, text
+
+PER_PHOTO = {"en": 5, "zh": 5, "mt": 10}
+
+
+class Said:
+    """Texts of one kind for N photos: `rows[i]` are the indices of photo i's texts in `vectors`."""
+
+    def __init__(self, vectors, of, photos):
+        self.vectors, self.of = vectors, torch.as_tensor(of)
+        self.rows = [[] for _ in range(photos)]
+        for i, photo in enumerate(of):
+            self.rows[photo].append(i)
+
+    def pick(self, photos, generator):
+        """One text vector for each photo, at random."""
+        u = torch.rand(len(photos), generator=generator).tolist()
+        return self.vectors[[self.rows[p][int(x * len(self.rows[p]))] for p, x in zip(photos.tolist(), u)]]
+
+
+class Photos:
+    """Photos with their grids (f16, memory-mapped) and what is said of them."""
+
+    def __init__(self, source, cache, log, flipped):
+        self.paths = source.paths
+        self.middle, self.grid = image.features(source.paths, cache, source.name, log)
+        self.flipped = image.features(source.paths, cache, source.name, log, flip=True)[1] if flipped else None
+        self.said, self._means = {}, None
+
+    def means(self):
+        """The grids' means [N,1280] f32, mirrored photos' as well [2,N,1280] where there are any."""
+        if self._means is None:
+            whole = [self.grid] if self.flipped is None else [self.grid, self.flipped]
+            self._means = torch.stack([torch.cat([torch.from_numpy(np.asarray(g[i:i + 256])).float().mean(1)
+                                                  for i in range(0, len(g), 256)]) for g in whole])
+        return self._means
+
+    def grids(self, photos):
+        """[B,81,1280] f32."""
+        return torch.from_numpy(self.grid[photos.numpy()]).float()
+
+    def some_cells(self, photos, flip, cells):
+        """A part of the grid's cells [B,C,1280] and the whole grid's mean [B,1280]; where `flip` [B], of the mirrored photo."""
+        rows, flip = photos.numpy(), flip & (self.flipped is not None)
+        out = self.grid[rows[:, None], cells.numpy()]
+        if flip.any():
+            out[flip.numpy()] = self.flipped[rows[flip.numpy()][:, None], cells.numpy()]
+        return torch.from_numpy(out).float(), self.means()[flip.long(), photos]
+
+
+def vectors(states):
+    return torch.from_numpy(np.asarray(states.vectors, np.float32))
+
+
+def in_slots(source, kind, tower, cache, log, slots):
+    """Texts of a kind that has equally many a photo, one cached file a slot."""
+    per_photo, photos = PER_PHOTO[kind], len(source.paths)
+    found = [text.states(tower, source.said[kind][slot::per_photo], cache, f"{source.name}_{kind}{slot}", log) for slot in slots]
+    return Said(torch.cat([vectors(s) for s in found]), list(range(photos)) * len(slots), photos)
+
+
+class Corpus:
+    """Everything that training reads."""
+
+    def __init__(self, datasets, cache, log, flipped=True, slots=None):
+        slots = slots or {"en": range(5), "zh": range(5), "mt": range(0, 10, 2)}
+        sources = {"train": data.flickr8k(datasets, "train"), "val": data.flickr8k(datasets, "val"), "qa": data.cocoqa(datasets)}
+        free = data.captions_without_photos(datasets)
+        said = [t for s in (sources["train"], sources["qa"]) for texts in s.said.values() for t in texts]
+        said += [t for lists in free.values() for captions in lists for t in captions]
+        self.source, self.kept, self.tower = text.load(cache, said, log)
+        self.vocabulary_loss = {k: text.vocabulary_loss(self.source, self.kept, sources["val"].said[k]) for k in ("en", "zh")}
+        self.net = image.load_tower()
+        self.classifier = image.classifier(self.net)
+        self.train, self.val, self.qa = (Photos(sources[k], cache, log, flipped and k != "val") for k in ("train", "val", "qa"))
+        for kind in ("en", "zh", "mt"):
+            self.train.said[kind] = in_slots(sources["train"], kind, self.tower, cache, log, slots[kind])
+        for kind in ("en", "zh"):
+            self.val.said[kind] = in_slots(sources["val"], kind, self.tower, cache, log, range(5))
+        for kind in ("statement", "object"):
+            found = text.states(self.tower, sources["qa"].said[kind], cache, f"cocoqa_{kind}", log)
+            self.qa.said[kind] = Said(vectors(found), sources["qa"].of[kind], len(self.qa.paths))
+        self.objects = sources["qa"].said["object"]
+        names = data.class_names()
+        self.names_en = vectors(text.states(self.tower, [e for e, _ in names], cache, "names_en", log))
+        self.names_zh = vectors(text.states(self.tower, [z for _, zs in names for z in zs], cache, "names_zh", log))
+        self.owner_zh = torch.tensor([i for i, (_, zs) in enumerate(names) for _ in zs])
+        # A classifier's row, at the length of a photo's mean feature, stands for a photo of its class.
+        length = np.linalg.norm(self.train.grid[:500].astype(np.float32).mean(1), axis=1).mean()
+        self.prototypes = torch.nn.functional.normalize(self.classifier[0], dim=1) * float(length)

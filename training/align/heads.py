@@ -1,0 +1,129 @@
+"""What is trained on the towers: two projections into one space, and the class-name channel beside them.
+
+A photo's vector is [sqrt(1-s) * u, sqrt(s) * c]: u from the grid, c the names of the photo's most
+probable ImageNet classes (ConSE, Norouzi et al. 2013, arXiv:1312.5650). A text's vector is the same
+of its own projections, so one dot product adds both channels.
+"""
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+WIDTH, GRID_WIDTH, INNER, POOLS, BEST_CLASSES = 384, 1280, 1024, 4, 10
+# The class channel's share: weight 0.3 beside a first channel of weight 1.
+CLASS_SHARE = 0.3 / 1.3
+
+
+class Projection(nn.Module):
+    """A linear path and a two-layer path side by side, to unit length."""
+
+    def __init__(self, width, drop_in, drop_inner):
+        super().__init__()
+        self.skip, self.inner, self.outer = nn.Linear(width, WIDTH), nn.Linear(width, INNER), nn.Linear(INNER, WIDTH)
+        self.drop_in, self.drop_inner = nn.Dropout(drop_in), nn.Dropout(drop_inner)
+
+    def forward(self, x):
+        inner = F.gelu(self.inner(self.drop_in(x)))
+        return F.normalize(self.outer(self.drop_inner(inner)) + self.skip(x), dim=-1)
+
+
+class ImageHead(nn.Module):
+    """Grid [B,81,1280], or class rows [B,1280], -> unit vectors [B,384].
+
+    Each of four pools attends over the grid with its own weights and gathers its quarter of the
+    channels; the plain mean is added.
+    """
+
+    def __init__(self, dropout=0.3):
+        super().__init__()
+        self.pool, self.norm, self.project = nn.Linear(GRID_WIDTH, POOLS), nn.LayerNorm(GRID_WIDTH), Projection(GRID_WIDTH, dropout, dropout)
+
+    def gather(self, grid, mean):
+        weights = self.pool(grid).softmax(1)
+        parts = torch.einsum("bgp,bgpc->bpc", weights, grid.unflatten(2, (POOLS, -1)))
+        return parts.flatten(1) + mean
+
+    def forward(self, x, mean=None):
+        """`mean` [B,1280] where `x` holds a part of the cells only (training attends over a random part: it
+        is quicker and regularises)."""
+        if x.dim() == 3:
+            x = self.gather(x, x.mean(1) if mean is None else mean)
+        return self.project(self.norm(x))
+
+
+class TextHead(nn.Module):
+    """Unit sentence vectors [B,384] -> unit vectors [B,384]."""
+
+    def __init__(self, mean, dropout=(0.1, 0.2)):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.project = Projection(WIDTH, *dropout)
+
+    def forward(self, x):
+        # Sentence vectors of e5 lie in a narrow cone: centred and scaled they fill the space.
+        return self.project((x - self.mean) * WIDTH ** 0.5)
+
+
+class ClassChannel(nn.Module):
+    """`names` [1000,384]: unit vectors of the classes' names; `map`: from sentence vectors into their space."""
+
+    def __init__(self, names, weight, bias):
+        super().__init__()
+        self.register_buffer("names", names)
+        self.map = nn.Linear(WIDTH, WIDTH)
+        with torch.no_grad():
+            self.map.weight.copy_(weight)
+            self.map.bias.copy_(bias)
+
+    def image(self, logits):
+        probability, best = logits.softmax(1).topk(BEST_CLASSES, 1)
+        return F.normalize((probability[..., None] * self.names[best]).sum(1), dim=-1)
+
+    def text(self, x):
+        return F.normalize(self.map(x), dim=-1)
+
+
+class Heads(nn.Module):
+    """Both towers' features -> the joint space [B,768]."""
+
+    def __init__(self, image, text, classes, classifier):
+        super().__init__()
+        self.image, self.text, self.classes = image, text, classes
+        self.classifier = classifier  # (weight, bias), frozen, from the image tower
+
+    def joint(self, u, c):
+        return torch.cat([(1 - CLASS_SHARE) ** 0.5 * u, CLASS_SHARE ** 0.5 * c], -1)
+
+    def encode_images(self, grid):
+        """Grid [B,81,1280] -> unit vectors [B,768]."""
+        pooled = grid.mean(1) if grid.dim() == 3 else grid
+        return self.joint(self.image(grid), self.classes.image(F.linear(pooled, *self.classifier)))
+
+    def encode_texts(self, x):
+        """Sentence vectors [B,384] -> unit vectors [B,768]."""
+        return self.joint(self.text(x), self.classes.text(x))
+
+
+def fit_class_channel(english, chinese, owner, pairs, ridge=0.3):
+    """The class channel in closed form.
+
+    `english` [1000,384] and `chinese` [M,384] are name vectors, `owner[i]` the class of Chinese name i;
+    `pairs` are (English caption vectors, translations' vectors). The map sends names of both languages
+    to their class and translations to their (centred) English captions: ridge regression.
+    """
+    mean = lambda x: x.mean(0, keepdim=True)
+    counts = torch.zeros(len(english)).index_add_(0, owner, torch.ones(len(owner)))
+    averaged = torch.zeros_like(english).index_add_(0, owner, chinese) / counts[:, None]
+    names = F.normalize(F.normalize(english - mean(english), dim=1) + F.normalize(averaged - mean(averaged), dim=1), dim=1)
+    said, translated = pairs
+    target = F.normalize(said - mean(said), dim=1)
+    # Names are few beside the captions, and what the channel is for: they weigh as much.
+    weight = len(said) / len(english)
+    rows = [(english, names, weight), (chinese, names[owner], weight * len(english) / len(chinese)), (said, target, 0.5), (translated, target, 0.5)]
+    x, y = (torch.cat([r[i] * r[2] ** 0.5 for r in rows]) for i in (0, 1))
+    one = torch.cat([torch.full((len(r[0]), 1), r[2] ** 0.5) for r in rows])
+    x = torch.cat([x, one], 1).double()
+    gram = x.T @ x
+    penalty = torch.eye(len(gram), dtype=torch.double) * ridge * gram.diagonal()[:-1].mean() * 1e-2
+    penalty[-1, -1] = 0
+    solved = torch.linalg.solve(gram + penalty, x.T @ y.double()).float()
+    return ClassChannel(names, solved[:-1].T.contiguous(), solved[-1])
