@@ -24,7 +24,7 @@ use std::path::Path;
 use image::RgbImage;
 
 pub use fingerprint::hash_file;
-pub use thumbnail::ThumbnailCache;
+pub use thumbnail::{SHORT_SIDE as THUMBNAIL_SIDE, ThumbnailCache};
 pub use walk::supported;
 
 use crate::domain::{CancelToken, ContentHash, PhotoMeta, Skipped, SkippedReason};

@@ -20,7 +20,7 @@ use super::{decode, resize};
 use crate::domain::{CancelToken, ContentHash};
 
 /// Shorter side of a thumbnail in pixels.
-const SHORT_SIDE: u32 = 320;
+pub const SHORT_SIDE: u32 = 320;
 /// Longer side at most, which leaves less for the shorter side of panoramas.
 const LONG_SIDE: u32 = 2048;
 const QUALITY: u8 = 85;
