@@ -1,28 +1,60 @@
 //! Commands in, events out: the threads, queues and jobs between a front end and the library.
 //!
-//! Knows a `std::task::Waker`, never egui.
+//! ```text
+//! send ──┬─ searches ──> compute thread (model, index) <── batches ──┐
+//!        ├─ lists ─────> library thread (figures, changes by others)  ├── jobs thread (one run at a time,
+//!        ├─ pictures ──> picture threads (thumbnails, previews)       │   with its decode threads)
+//!        └─ jobs ───────────────────────────────────────────────────> ┘
+//!                        writer thread (the only one that writes) <── batches of rows
+//! poll <── one bounded queue of events, and a waker
+//! ```
+//!
+//! Knows a `std::task::Waker`, never egui. Every queue is bounded; every thread has a name.
 
+mod compute;
+mod failure;
+mod jobs;
+mod library;
 mod messages;
+mod model;
+mod outbox;
+mod pictures;
+mod system;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::config::{Paths, Settings};
 use crate::device::DeviceRequest;
+use crate::domain::CancelSource;
+use crate::media::ThumbnailCache;
 use crate::models::align::AlignModel;
+use crate::store::{Reader, Store};
 
+pub use library::model_statuses;
 pub use messages::{
     Command, Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope, SearchResults,
     Thumb,
 };
+pub use model::{ALIGN_FAMILY, BUILT_IN_ALIGN, ModelLoader};
 
-/// Commands that may wait; a window sends a few dozen a frame at most.
-const COMMANDS: usize = 1024;
+use compute::Compute;
+use jobs::{Board, Jobs, Request};
+use library::{Librarian, Look};
+use outbox::Outbox;
+use pictures::Pictures;
+use writer::{Writer, may_pass};
+
 /// Events that may wait for a front end that is slow to poll.
 const EVENTS: usize = 4096;
+/// How long a closing engine waits for its threads: a batch of the tower and a commit take less.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// Where the Align model comes from.
 #[derive(Clone)]
@@ -46,28 +78,144 @@ pub struct EngineConfig {
     pub device: DeviceRequest,
 }
 
-/// The engine's front: never blocks. Dropping it cancels the jobs and commits the last batch.
+/// The engine's front. Its methods never block. Dropping it cancels the jobs,
+/// commits the last batch and waits a while for the threads.
 pub struct Engine {
-    commands: Sender<Command>,
-    events: Receiver<Event>,
+    /// `None` only while it is dropped.
+    front: Option<Front>,
+    events: Option<Receiver<Event>>,
+    outbox: Outbox,
+    board: Board,
+    closing: Arc<AtomicBool>,
+    /// Disconnected once the last thread has ended.
+    ended: Receiver<()>,
+}
+
+/// The ways in; the threads end when these are dropped.
+struct Front {
+    compute: Compute,
+    searches: CancelSource,
+    looks: Sender<Look>,
+    jobs: Sender<Request>,
+    pictures: Pictures,
 }
 
 impl Engine {
-    /// Opens the library and starts the threads. The waker is called whenever an event waits.
+    /// Opens the library and starts the threads. The model is loaded by its thread, so that
+    /// this returns at once; the waker is called whenever an event waits.
     pub fn start(config: EngineConfig, waker: Waker) -> Result<Self, Failure> {
-        let (commands, _incoming) = bounded(COMMANDS);
-        let (_outgoing, events) = bounded(EVENTS);
-        drop((config, waker));
-        Ok(Self { commands, events })
+        let EngineConfig { paths, library, settings, align, device } = config;
+        let (sender, events) = bounded(EVENTS);
+        let outbox = Outbox::new(sender, waker);
+        let (alive, ended) = bounded(0);
+        let read_only = Arc::new(AtomicBool::new(false));
+        let closing = Arc::new(AtomicBool::new(false));
+        let board = Board::default();
+
+        let store = match Store::open(&library) {
+            // It can still be looked at; writing is tried again when there is something to write.
+            Err(error) if may_pass(&error) && Reader::open(&library).is_ok() => {
+                read_only.store(true, Ordering::Relaxed);
+                outbox.notice(error);
+                None
+            }
+            result => Some(result?),
+        };
+        let reader = || Reader::open(&library);
+        let threads = |error: std::io::Error| Failure::new(FailureKind::System, format!("no thread: {error}"));
+        let loader = ModelLoader { paths: paths.clone(), source: align, device };
+        let writer = Writer::start(library.clone(), store, alive.clone()).map_err(threads)?;
+        let compute = Compute::start(loader.clone(), reader()?, outbox.clone(), alive.clone()).map_err(threads)?;
+        let librarian = Librarian {
+            paths: paths.clone(),
+            reader: reader()?,
+            compute: compute.clone(),
+            outbox: outbox.clone(),
+            device,
+            read_only: Arc::clone(&read_only),
+        };
+        let looks = librarian.start(alive.clone()).map_err(threads)?;
+        let cache_bytes = u64::from(settings.thumbnail_cache_mib) << 20;
+        let thumbnails = Arc::new(ThumbnailCache::with_limit(paths.thumbnails(), cache_bytes));
+        let pictures = Pictures::start(&library, &thumbnails, &outbox, &alive)?;
+        let jobs = Jobs {
+            paths,
+            settings,
+            library,
+            loader,
+            writer,
+            compute: compute.clone(),
+            thumbnails,
+            looks: looks.clone(),
+            outbox: outbox.clone(),
+            board: board.clone(),
+            read_only,
+            closing: Arc::clone(&closing),
+        };
+        let jobs = jobs.start(alive).map_err(threads)?;
+        let front = Front { compute, searches: CancelSource::default(), looks, jobs, pictures };
+        Ok(Self { front: Some(front), events: Some(events), outbox, board, closing, ended })
     }
 
-    /// Hands a command over; false when the queue is full or the engine is down.
+    /// Hands a command over; false when its queue is full.
     pub fn send(&self, command: Command) -> bool {
-        self.commands.try_send(command).is_ok()
+        let Some(front) = &self.front else { return false };
+        match command {
+            Command::AddFolder(path) => front.jobs.try_send(Request::Add(path)).is_ok(),
+            Command::RemoveFolder(folder) => front.jobs.try_send(Request::Remove(folder)).is_ok(),
+            Command::Rescan(folder) => front.jobs.try_send(Request::Index(folder)).is_ok(),
+            Command::UseModel(pack) => front.jobs.try_send(Request::Use(pack)).is_ok(),
+            Command::ImportModel(folder) => front.jobs.try_send(Request::Import(folder)).is_ok(),
+            Command::PauseJob(job) => self.tell(self.board.pause(job, true)),
+            Command::ResumeJob(job) => self.tell(self.board.pause(job, false)),
+            Command::CancelJob(job) => {
+                self.board.cancel(job);
+                true
+            }
+            Command::Search { request, query, limit } => {
+                front.compute.search(request, query, limit, front.searches.restart())
+            }
+            Command::List { request, scope } => front.looks.try_send(Look::List { request, scope }).is_ok(),
+            Command::Details { request, photo } => front.looks.try_send(Look::Details { request, photo }).is_ok(),
+            Command::Thumbnail(photo) => {
+                front.pictures.thumbnail(photo);
+                true
+            }
+            Command::Preview { request, photo, max_side } => front.pictures.preview(request, photo, max_side),
+            Command::OpenExternally(path) => self.try_system(system::open(&path)),
+            Command::ShowInFolder(path) => self.try_system(system::show_in_folder(&path)),
+        }
     }
 
     /// The next event, if one waits.
     pub fn poll(&self) -> Option<Event> {
-        self.events.try_recv().ok()
+        self.events.as_ref()?.try_recv().ok()
+    }
+
+    /// Puts a job's new status among the events. Never waits: the caller is the one who polls.
+    fn tell(&self, status: Option<crate::domain::JobStatus>) -> bool {
+        if let Some(status) = status {
+            self.outbox.offer(Event::Job(status));
+        }
+        true
+    }
+
+    fn try_system(&self, result: Result<(), Failure>) -> bool {
+        if let Err(failure) = result {
+            self.outbox.offer(Event::Notice(failure));
+        }
+        true
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.board.cancel_all();
+        // No more questions; and threads that wait to be heard find nobody listening.
+        drop((self.front.take(), self.events.take()));
+        if self.ended.recv_timeout(CLOSING) == Err(RecvTimeoutError::Timeout) {
+            log::warn!("closing although a thread is still busy");
+        }
     }
 }

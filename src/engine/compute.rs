@@ -1,0 +1,195 @@
+//! The thread that owns the model and the index: searches before indexing batches.
+//!
+//! Between two batches it looks for questions, so that a search waits for one batch of
+//! the tower at most. Only the newest search is answered; older ones were given up by the
+//! person who typed on.
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+
+use crate::domain::{CancelToken, Embedding, Query, RequestId};
+use crate::indexing::Encoder;
+use crate::models::ModelError;
+use crate::models::align::{AlignModel, Pixels};
+use crate::search::Searcher;
+use crate::store::Reader;
+
+use super::model::ModelLoader;
+use super::outbox::Outbox;
+use super::{Event, Failure, FailureKind, SearchResults};
+
+/// Questions that may wait; all but the newest are skipped anyway.
+const QUESTIONS: usize = 256;
+
+/// A question that somebody waits for.
+enum Ask {
+    Search {
+        request: RequestId,
+        query: Query,
+        limit: usize,
+        token: CancelToken,
+    },
+    /// The library changed: look again before the next search.
+    Changed,
+    /// Which model is in use.
+    Model {
+        reply: Sender<Result<Arc<dyn AlignModel>, Failure>>,
+    },
+    /// Use another one from now on.
+    Use(Arc<dyn AlignModel>),
+}
+
+type Encoded = Result<Vec<Result<Embedding, ModelError>>, ModelError>;
+
+/// A batch of the pipeline.
+struct Batch {
+    model: Arc<dyn AlignModel>,
+    pixels: Vec<Pixels>,
+    reply: Sender<Encoded>,
+}
+
+/// A handle to the compute thread; the thread ends with the last handle.
+#[derive(Clone)]
+pub(super) struct Compute {
+    asks: Sender<Ask>,
+    batches: Sender<Batch>,
+}
+
+impl Compute {
+    /// Starts the thread; it loads the model first.
+    pub fn start(loader: ModelLoader, reader: Reader, outbox: Outbox, alive: Sender<()>) -> std::io::Result<Self> {
+        let (asks, questions) = bounded(QUESTIONS);
+        let (batches, incoming) = bounded(0);
+        thread::Builder::new().name("glimpse-compute".into()).spawn(move || {
+            let mut worker = Worker { model: loader.load(&reader), reader, searcher: None, outbox };
+            if let Err(failure) = &worker.model {
+                worker.outbox.notice(failure.clone());
+            }
+            worker.run(&questions, &incoming);
+            drop(alive);
+        })?;
+        Ok(Self { asks, batches })
+    }
+
+    /// Puts a search in; false when the queue is full.
+    pub fn search(&self, request: RequestId, query: Query, limit: usize, token: CancelToken) -> bool {
+        self.asks.try_send(Ask::Search { request, query, limit, token }).is_ok()
+    }
+
+    /// The library changed. Lost in a full queue without harm: the next search looks anyway.
+    pub fn changed(&self) {
+        let _ = self.asks.try_send(Ask::Changed);
+    }
+
+    /// The model in use; waits until it is loaded.
+    pub fn model(&self) -> Result<Arc<dyn AlignModel>, Failure> {
+        let (reply, answer) = bounded(1);
+        let ended = || Failure::new(FailureKind::Model, "the program is closing");
+        self.asks.send(Ask::Model { reply }).map_err(|_| ended())?;
+        answer.recv().map_err(|_| ended())?
+    }
+
+    /// Searches with this model from now on.
+    pub fn use_model(&self, model: Arc<dyn AlignModel>) {
+        let _ = self.asks.send(Ask::Use(model));
+    }
+
+    /// The pipeline's way to the tower.
+    pub fn encoder(&self, model: Arc<dyn AlignModel>) -> BatchEncoder {
+        BatchEncoder { batches: self.batches.clone(), model }
+    }
+}
+
+/// Sends each batch to the compute thread and waits for it.
+pub(super) struct BatchEncoder {
+    batches: Sender<Batch>,
+    model: Arc<dyn AlignModel>,
+}
+
+impl Encoder for BatchEncoder {
+    fn encode(&mut self, pixels: Vec<Pixels>) -> Encoded {
+        let (reply, answer) = bounded(1);
+        let batch = Batch { model: Arc::clone(&self.model), pixels, reply };
+        // Without a compute thread the engine is closing, and the run was cancelled: no rows, then.
+        if self.batches.send(batch).is_err() {
+            return Ok(Vec::new());
+        }
+        answer.recv().unwrap_or_else(|_| Ok(Vec::new()))
+    }
+}
+
+struct Worker {
+    model: Result<Arc<dyn AlignModel>, Failure>,
+    reader: Reader,
+    /// Loaded at the first search or change.
+    searcher: Option<Searcher>,
+    outbox: Outbox,
+}
+
+impl Worker {
+    fn run(&mut self, questions: &Receiver<Ask>, batches: &Receiver<Batch>) {
+        loop {
+            select_biased! {
+                recv(questions) -> ask => match ask {
+                    Ok(ask) => self.answer(ask),
+                    Err(_) => return,
+                },
+                recv(batches) -> batch => match batch {
+                    Ok(Batch { model, pixels, reply }) => {
+                        // A run that was cancelled meanwhile does not wait for the answer.
+                        let _ = reply.send(model.encode_images(&pixels));
+                    }
+                    Err(_) => return,
+                },
+            }
+        }
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Search { request, query, limit, token } => {
+                if token.is_cancelled() {
+                    return;
+                }
+                let result = self.search(&query, limit, &token);
+                if !token.is_cancelled() {
+                    self.outbox.send(Event::SearchDone { request, result });
+                }
+            }
+            Ask::Changed => {
+                if let Some(searcher) = &mut self.searcher
+                    && let Err(error) = searcher.refresh(&self.reader)
+                {
+                    log::warn!("the index could not be brought up to date: {error}");
+                }
+            }
+            Ask::Model { reply } => {
+                let _ = reply.send(self.model.clone());
+            }
+            Ask::Use(model) => {
+                self.model = Ok(model);
+                self.searcher = None;
+            }
+        }
+    }
+
+    fn search(&mut self, query: &Query, limit: usize, token: &CancelToken) -> Result<SearchResults, Failure> {
+        let model = self.model.clone()?;
+        let searcher = match &mut self.searcher {
+            Some(searcher) => {
+                searcher.refresh(&self.reader)?;
+                searcher
+            }
+            none => none.insert(Searcher::load(model, &self.reader)?),
+        };
+        let found = searcher.search(&self.reader, query, limit, token)?;
+        Ok(SearchResults {
+            hits: found.hits,
+            cost: found.cost,
+            nothing_likely: found.judgement.nothing_likely,
+            likely: found.judgement.likely,
+        })
+    }
+}

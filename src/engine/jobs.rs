@@ -1,0 +1,285 @@
+//! Jobs: one at a time on a thread of its own, each with a status and a handle to steer it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::config::{Paths, Settings};
+use crate::domain::{FolderId, JobId, JobKind, JobState, JobStatus, Progress};
+use crate::indexing::{IndexError, JobControl, Observer, Report, Root, Run};
+use crate::media::ThumbnailCache;
+use crate::media::walk::WalkOptions;
+use crate::models::align::AlignModel;
+use crate::store::{ModelRow, Reader, StoreError};
+
+use super::compute::Compute;
+use super::library::{Look, roots};
+use super::model::{ALIGN_FAMILY, ModelLoader};
+use super::outbox::Outbox;
+use super::writer::{PatientLibrary, Writer};
+use super::{Event, Failure, FailureKind};
+
+/// Jobs that may wait.
+const QUEUE: usize = 64;
+
+/// Work for the jobs thread.
+pub(super) enum Request {
+    /// Watch the folder, then index it.
+    Add(PathBuf),
+    /// Index a folder, or all.
+    Index(Option<FolderId>),
+    Remove(FolderId),
+    /// Index everything with this pack, then search with it.
+    Use(String),
+    /// Check a model folder and keep it as a pack.
+    Import(PathBuf),
+}
+
+/// The running job, as others may steer it.
+#[derive(Clone, Default)]
+pub(super) struct Board(Arc<Mutex<Option<(JobStatus, Arc<JobControl>)>>>);
+
+impl Board {
+    /// Holds the job or lets it go on; the changed status is for the window.
+    pub fn pause(&self, job: JobId, paused: bool) -> Option<JobStatus> {
+        self.steer(job, |status, control| {
+            control.pause(paused);
+            status.state = if paused { JobState::Paused } else { JobState::Running };
+        })
+    }
+
+    /// Asks the job to end; its thread says when it has.
+    pub fn cancel(&self, job: JobId) {
+        self.steer(job, |_, control| control.cancel());
+    }
+
+    /// Ends whatever runs.
+    pub fn cancel_all(&self) {
+        if let Some((_, control)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            control.cancel();
+        }
+    }
+
+    fn steer(&self, job: JobId, act: impl FnOnce(&mut JobStatus, &JobControl)) -> Option<JobStatus> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (status, control) = running.as_mut().filter(|(status, _)| status.id == job)?;
+        act(status, control);
+        Some(status.clone())
+    }
+
+    fn set(&self, job: Option<(JobStatus, Arc<JobControl>)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = job;
+    }
+}
+
+/// What the jobs thread needs.
+pub(super) struct Jobs {
+    pub paths: Paths,
+    pub settings: Settings,
+    pub library: PathBuf,
+    pub loader: ModelLoader,
+    pub writer: Writer,
+    pub compute: Compute,
+    pub thumbnails: Arc<ThumbnailCache>,
+    pub looks: Sender<Look>,
+    pub outbox: Outbox,
+    pub board: Board,
+    pub read_only: Arc<AtomicBool>,
+    /// Set when the program closes: queued jobs are not begun any more.
+    pub closing: Arc<AtomicBool>,
+}
+
+impl Jobs {
+    /// Starts the thread; it ends with the last sender.
+    pub fn start(self, alive: Sender<()>) -> std::io::Result<Sender<Request>> {
+        let (requests, incoming) = bounded(QUEUE);
+        thread::Builder::new().name("glimpse-jobs".into()).spawn(move || {
+            self.run(&incoming);
+            drop(alive);
+        })?;
+        Ok(requests)
+    }
+
+    fn run(&self, requests: &Receiver<Request>) {
+        let ids = AtomicU64::new(1);
+        for request in requests {
+            if self.closing.load(Ordering::Relaxed) {
+                return;
+            }
+            let id = JobId(ids.fetch_add(1, Ordering::Relaxed));
+            if let Err(failure) = self.perform(request, id) {
+                self.outbox.notice(failure);
+            }
+        }
+    }
+
+    fn perform(&self, request: Request, id: JobId) -> Result<(), Failure> {
+        match request {
+            Request::Add(path) => {
+                if !path.is_dir() {
+                    return Err(Failure::new(FailureKind::Folder, "there is no such folder").at(path));
+                }
+                let path = path.canonicalize().unwrap_or(path);
+                let added = path.clone();
+                let folder = self.writer.with(move |store| store.add_folder(&added))?;
+                self.index(id, Some(folder), self.compute.model()?).map(drop)
+            }
+            Request::Index(folder) => self.index(id, folder, self.compute.model()?).map(drop),
+            Request::Remove(folder) => Ok(self.writer.with(move |store| store.remove_folder(folder).map(drop))?),
+            Request::Import(folder) => {
+                let pack = self.loader.import(&folder)?;
+                log::info!("imported as {pack}");
+                // A library thread that is gone has nobody to tell.
+                let _ = self.looks.send(Look::Status);
+                Ok(())
+            }
+            Request::Use(pack) => {
+                let model = self.loader.load_pack(&pack)?;
+                if self.index(id, None, Arc::clone(&model))? {
+                    self.writer.with(move |store| store.set_active_model(ALIGN_FAMILY, &pack).map(drop))?;
+                    self.compute.use_model(model);
+                    self.outbox.send(Event::PhotosChanged);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// One indexing run as a job; true if it went through to the end.
+    fn index(&self, id: JobId, only: Option<FolderId>, model: Arc<dyn AlignModel>) -> Result<bool, Failure> {
+        let reader = Reader::open(&self.library)?;
+        let mut chosen: Vec<Root> = roots(&reader)?.into_iter().map(|(folder, path)| Root { folder, path }).collect();
+        chosen.retain(|root| only.is_none_or(|only| root.folder == only));
+        chosen.sort_by(|a, b| a.path.cmp(&b.path));
+        let what = match chosen.as_slice() {
+            [] => return Ok(true),
+            [one] => one.path.file_name().unwrap_or(one.path.as_os_str()).to_string_lossy().into_owned(),
+            several => format!("{} folders", several.len()),
+        };
+        let control = Arc::new(JobControl::new());
+        let status =
+            JobStatus { id, kind: JobKind::Index(what), state: JobState::Running, progress: Progress::default() };
+        self.board.set(Some((status.clone(), Arc::clone(&control))));
+        self.outbox.send(Event::Job(status.clone()));
+        // A job that began while the program closes has missed its call to end.
+        if self.closing.load(Ordering::Relaxed) {
+            control.cancel();
+        }
+        let result = self.run_index(&chosen, model, &reader, &control, status);
+        let last = self.board.steer(id, |_, _| ());
+        self.board.set(None);
+        let mut status = last.unwrap_or(JobStatus {
+            id,
+            kind: JobKind::Index(String::new()),
+            state: JobState::Running,
+            progress: Progress::default(),
+        });
+        let went_through = matches!(&result, Ok(report) if !report.cancelled);
+        status.state = match &result {
+            Ok(report) if report.cancelled => JobState::Cancelled,
+            Ok(_) => JobState::Done,
+            Err(_) if control.token().is_cancelled() => JobState::Cancelled,
+            Err(error) => JobState::Failed(error.to_string()),
+        };
+        if let Ok(report) = &result {
+            status.progress.failed = report.skipped.len() as u64;
+        }
+        let failed = status.state == JobState::Cancelled;
+        self.outbox.send(Event::Job(status));
+        match result {
+            Ok(report) => {
+                for problem in &report.problems {
+                    self.outbox.notice(problem);
+                }
+            }
+            Err(_) if failed => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(went_through)
+    }
+
+    fn run_index(
+        &self,
+        roots: &[Root],
+        model: Arc<dyn AlignModel>,
+        reader: &Reader,
+        control: &JobControl,
+        status: JobStatus,
+    ) -> Result<Report, IndexError> {
+        let row = ModelRow::from(model.spec());
+        let model_id = self.writer.with(move |store| store.model(&row))?;
+        let mut trouble = |error: Option<&StoreError>| {
+            self.read_only.store(error.is_some_and(|e| !matches!(e, StoreError::DiskFull { .. })), Ordering::Relaxed);
+            match error {
+                Some(error) => {
+                    let failure = Failure { detail: error.to_string(), ..Failure::new(kind_of(error), "") };
+                    self.outbox.notice(failure.at(&self.library));
+                }
+                None => log::info!("the library can be written again"),
+            }
+        };
+        let wait = |pause: Duration| {
+            let until = Instant::now() + pause;
+            while Instant::now() < until {
+                if control.token().is_cancelled() {
+                    return false;
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+            true
+        };
+        let mut library = PatientLibrary { writer: self.writer.clone(), trouble: &mut trouble, wait: &wait };
+        let mut observer = Telltale { outbox: &self.outbox, board: &self.board, id: status.id, last: None };
+        let run = Run {
+            roots,
+            model: model.as_ref(),
+            model_id,
+            walk: &WalkOptions {
+                include_service_folders: self.settings.include_service_folders,
+                exclude: vec![self.paths.data.clone(), self.paths.cache.clone()],
+            },
+            thumbnails: &self.thumbnails,
+            control,
+            decode_threads: 0,
+        };
+        let mut encoder = self.compute.encoder(Arc::clone(&model));
+        run.run(reader, &mut encoder, &mut library, &mut observer)
+    }
+}
+
+fn kind_of(error: &StoreError) -> FailureKind {
+    match error {
+        StoreError::DiskFull { .. } => FailureKind::DiskFull,
+        StoreError::Locked { .. } => FailureKind::LibraryLocked,
+        _ => FailureKind::Library,
+    }
+}
+
+/// Puts progress on the board and, now and then, into the window.
+struct Telltale<'a> {
+    outbox: &'a Outbox,
+    board: &'a Board,
+    id: JobId,
+    last: Option<Instant>,
+}
+
+impl Telltale<'_> {
+    const EVERY: Duration = Duration::from_millis(150);
+}
+
+impl Observer for Telltale<'_> {
+    fn progress(&mut self, progress: Progress) {
+        let status = self.board.steer(self.id, |status, _| status.progress = progress);
+        let finished = progress.total == Some(progress.done);
+        if let Some(status) = status
+            && (finished || self.last.is_none_or(|last| last.elapsed() >= Self::EVERY))
+        {
+            self.last = Some(Instant::now());
+            self.outbox.offer(Event::Job(status));
+        }
+    }
+}
