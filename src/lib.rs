@@ -5,12 +5,12 @@
 //! direction in which they may depend on each other; `tests/it/architecture.rs`
 //! enforces it.
 
-#[cfg(feature = "gui")]
-pub mod app;
+pub mod cli;
 pub mod config;
 pub mod device;
 pub mod domain;
 pub mod engine;
+pub mod eval;
 pub mod indexing;
 pub mod media;
 pub mod models;

@@ -1,3 +1,24 @@
-//! The `glimpse` program: arguments, logging, then a window or a command.
+//! The `glimpse` program: arguments, then a command or the window.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use glimpse::cli::{self, Cli, Next};
+
+fn main() -> ExitCode {
+    match cli::run(Cli::parse()) {
+        Next::Exit(code) => ExitCode::from(code),
+        Next::Window(window) => open(*window),
+    }
+}
+
+#[cfg(not(feature = "gui"))]
+fn open(_: cli::Window) -> ExitCode {
+    eprintln!("error: this glimpse was built without its window (feature `gui`); `glimpse --help` lists the commands");
+    ExitCode::from(2)
+}
+
+#[cfg(feature = "gui")]
+fn open(_: cli::Window) -> ExitCode {
+    ExitCode::from(1)
+}

@@ -1,7 +1,4 @@
 #![cfg(test)]
 
-#[cfg(feature = "gui")]
-#[path = "it/app.rs"]
-mod app;
 #[path = "it/models.rs"]
 mod models;

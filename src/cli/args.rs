@@ -1,0 +1,255 @@
+//! The command line as clap reads it. Nothing is opened or looked up here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::device::DeviceRequest;
+
+/// Look through your photos with words.
+#[derive(Debug, Parser)]
+#[command(name = "glimpse", version, about, after_help = EXAMPLES, subcommand_precedence_over_arg = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Open the window and index this folder
+    pub folder: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  glimpse                                open the window
+  glimpse index ~/Pictures               index a folder and all below it
+  glimpse search \"a dog on the beach\"    find photos by a sentence
+  glimpse search 海边的狗 --top 5 --json
+  glimpse demo --no-window               try it on the bundled samples";
+
+/// Options that stand before or after the command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The library file [default: in the platform's data folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub library: Option<PathBuf>,
+    /// A pack: its id or a folder (may be given twice, once for each family) [default: the library's]
+    #[arg(long, global = true, value_name = "PACK")]
+    pub model: Vec<String>,
+    /// Where models run: auto, cpu, wgpu, cuda or metal
+    #[arg(long, global = true, value_name = "DEVICE", default_value_t = DeviceRequest::Auto)]
+    pub device: DeviceRequest,
+    /// Print JSON lines instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on stderr (twice: everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say only errors on stderr, and show no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Index folders: new and changed photos are taken in, moved ones recognised
+    #[command(after_help = "Examples:\n  glimpse index ~/Pictures /media/photos\n  glimpse index ~/Pictures --json")]
+    Index(IndexArgs),
+    /// Find photos by a sentence, in English or Chinese
+    #[command(
+        after_help = "Examples:\n  glimpse search \"children playing in the snow\"\n  glimpse search 一只猫 --top 5\n  glimpse search --queries queries.txt --json"
+    )]
+    Search(SearchArgs),
+    /// Find photos that look like a picture
+    #[command(after_help = "Examples:\n  glimpse similar ~/Pictures/dog.jpg --top 10\n  glimpse similar -- -rf.jpg")]
+    Similar(SimilarArgs),
+    /// Print the vector of a text or an image
+    #[command(
+        after_help = "Examples:\n  glimpse embed text \"a red car\" --json\n  glimpse embed image a.jpg b.jpg --json"
+    )]
+    Embed {
+        #[command(subcommand)]
+        what: Embed,
+    },
+    /// Show what the library holds
+    Status,
+    /// List or remove the folders of the library
+    #[command(after_help = "Examples:\n  glimpse folders list\n  glimpse folders remove ~/Pictures/old")]
+    Folders {
+        #[command(subcommand)]
+        what: Folders,
+    },
+    /// List and manage model packs
+    #[command(
+        after_help = "Examples:\n  glimpse models list\n  glimpse models use lite-align\n  glimpse models verify lite-align"
+    )]
+    Models {
+        #[command(subcommand)]
+        what: Models,
+    },
+    /// Measure a model on a dataset
+    #[command(after_help = "Example:\n  glimpse eval retrieval val.jsonl --lang zh --json")]
+    Eval {
+        #[command(subcommand)]
+        what: Eval,
+    },
+    /// Show devices, paths, versions and self-tests
+    Doctor,
+    /// Index the bundled samples in a temporary library and search them
+    Demo {
+        /// Print only; do not open the window
+        #[arg(long)]
+        no_window: bool,
+    },
+    /// Compare a model with the outputs of a reference implementation
+    #[command(hide = true)]
+    GoldenCheck {
+        /// A folder with a model, its inputs and its reference outputs
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// Folders to index
+    #[arg(required = true, value_name = "FOLDER")]
+    pub folders: Vec<PathBuf>,
+    /// Also enter recycle bins, @eaDir and other folders of programs
+    #[arg(long)]
+    pub include_service_folders: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// What the photos should show
+    #[arg(required_unless_present = "queries", conflicts_with = "queries")]
+    pub text: Option<String>,
+    /// A file with one query a line
+    #[arg(long, value_name = "FILE")]
+    pub queries: Option<PathBuf>,
+    #[command(flatten)]
+    pub top: Top,
+}
+
+#[derive(Debug, Args)]
+pub struct SimilarArgs {
+    /// A picture, in the library or not
+    pub image: PathBuf,
+    #[command(flatten)]
+    pub top: Top,
+}
+
+#[derive(Debug, Args)]
+pub struct Top {
+    /// How many photos
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Embed {
+    /// Vectors of texts
+    Text {
+        #[arg(required = true)]
+        texts: Vec<String>,
+    },
+    /// Vectors of images
+    Image {
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Folders {
+    /// One line a folder
+    List,
+    /// Forget a folder's photos; the files on disk are not touched
+    Remove { folder: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// One line a pack
+    List,
+    /// Fetch a pack by its id
+    Pull { id: String },
+    /// Check a model folder and keep it as a pack
+    Import { folder: PathBuf },
+    /// Make a pack the library's active one of its family
+    Use { id: String },
+    /// Check a pack's files
+    Verify { id: String },
+    /// Remove a pack of yours
+    Remove { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Eval {
+    /// Text-to-image and image-to-text retrieval over `image` and `en` or `zh` of each line
+    Retrieval {
+        /// JSON lines; images are relative to the file's folder
+        dataset: PathBuf,
+        /// Which captions: en or zh
+        #[arg(long, default_value = "en", value_parser = ["en", "zh"])]
+        lang: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"glimpse").chain(args))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for args in [["--json", "search", "cat"], ["search", "--json", "cat"], ["search", "cat", "--json"]] {
+            let cli = parse(&args).unwrap();
+            assert!(cli.global.json, "{args:?}");
+            assert!(matches!(cli.command, Some(Command::Search(s)) if s.text.as_deref() == Some("cat")));
+        }
+        let cli = parse(&["--library", "a.db", "status", "--device", "cpu"]).unwrap();
+        assert_eq!(cli.global.library, Some("a.db".into()));
+        assert_eq!(cli.global.device, DeviceRequest::Cpu);
+    }
+
+    #[test]
+    fn no_command_or_a_folder_is_the_window() {
+        let cli = parse(&[]).unwrap();
+        assert!(cli.command.is_none() && cli.folder.is_none());
+        let cli = parse(&["/photos"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.folder, Some("/photos".into()));
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for args in [
+            &["search"][..],
+            &["search", "a", "--queries", "b"],
+            &["search", "a", "--top", "0"],
+            &["index"],
+            &["--device", "gpu", "status"],
+            &["embed", "text"],
+            &["-q", "-v", "status"],
+            &["eval", "retrieval", "x", "--lang", "fr"],
+        ] {
+            assert_eq!(parse(args).map(|_| ()).map_err(|e| e.exit_code()), Err(2), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_starts_with_a_dash_follows_two() {
+        let cli = parse(&["similar", "--", "-rf.jpg"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Similar(s)) if s.image == PathBuf::from("-rf.jpg")));
+    }
+}

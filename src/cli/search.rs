@@ -1,0 +1,154 @@
+//! `glimpse search` and `glimpse similar`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::domain::{Hit, Query};
+use crate::models::align::AlignModel;
+use crate::search::{Found, SearchError, Searcher};
+use crate::store::Reader;
+
+use super::args::{SearchArgs, SimilarArgs};
+use super::output::{Output, absolute, with_path};
+use super::session::Session;
+use super::{Done, lines, plural};
+
+/// Searches the library for one sentence or for a file of them.
+pub fn search(session: &Session, args: &SearchArgs, out: &mut Output) -> Result<Done> {
+    let mut desk = Desk::open(session)?;
+    let limit = args.top.top as usize;
+    if let Some(text) = &args.text {
+        print_hits(&desk.find(&Query::Text(text.clone()), limit)?, out)?;
+        return Ok(Done::Fully);
+    }
+    let file = args.queries.clone().unwrap_or_default();
+    let queries = lines::read(&file).with_context(|| format!("the queries could not be read: {}", file.display()))?;
+    let mut complete = true;
+    for line in queries {
+        let (query, result) = match line {
+            Ok(query) => {
+                let result = desk.find(&Query::Text(query.clone()), limit).map_err(|error| error.to_string());
+                (Some(query), result)
+            }
+            Err(error) => (None, Err(error.to_owned())),
+        };
+        complete &= result.is_ok();
+        print_line(query.as_deref(), result, out)?;
+    }
+    Ok(Done::from(complete))
+}
+
+/// Searches the library for what looks like a picture.
+pub fn similar(session: &Session, args: &SimilarArgs, out: &mut Output) -> Result<Done> {
+    let mut desk = Desk::open(session)?;
+    let path = absolute(&args.image);
+    // A photo of the library has its embedding already, unless its file changed since.
+    let known = desk
+        .reader
+        .photo_by_path(&path)?
+        .filter(|photo| crate::media::walk::stamp(&path).is_ok_and(|stamp| stamp == photo.stamp));
+    let limit = args.top.top as usize;
+    let found = match known {
+        Some(photo) => match desk.find(&Query::Photo(photo.id), limit) {
+            Err(error) if not_indexed(&error) => desk.find(&Query::Image(path), limit)?,
+            result => result?,
+        },
+        None => desk.find(&Query::Image(path), limit)?,
+    };
+    print_hits(&found, out)?;
+    Ok(Done::Fully)
+}
+
+/// A library opened for searching.
+pub struct Desk<'a> {
+    session: &'a Session,
+    reader: Reader,
+    searcher: Searcher,
+}
+
+impl<'a> Desk<'a> {
+    fn open(session: &'a Session) -> Result<Self> {
+        let model = session.align(Some(&session.reader()?))?;
+        Self::with_model(session, model)
+    }
+
+    /// The same with a model that is loaded already.
+    pub fn with_model(session: &'a Session, model: Arc<dyn AlignModel>) -> Result<Self> {
+        let reader = session.reader()?;
+        let searcher = Searcher::load(model, &reader)?;
+        Ok(Self { session, reader, searcher })
+    }
+
+    /// Hits with the paths they stand for.
+    fn find(&mut self, query: &Query, limit: usize) -> Result<Vec<(PathBuf, Hit)>> {
+        let Found { hits, cost, left_out, .. } =
+            self.searcher.search(&self.reader, query, limit, &self.session.cancel)?;
+        if left_out > 0 {
+            log::warn!(
+                "{} left out: the stored vector is damaged; index again",
+                plural(left_out as u64, "photo was", "photos were")
+            );
+        }
+        log::info!(
+            "{} photos looked at, {:.1} ms to encode, {:.1} ms to scan",
+            cost.scanned,
+            cost.encode_ms,
+            cost.scan_ms
+        );
+        let ids: Vec<_> = hits.iter().map(|hit| hit.photo).collect();
+        let photos = self.reader.photos(&ids)?;
+        let path_of =
+            |hit: Hit| photos.iter().find(|photo| photo.id == hit.photo).map(|photo| (photo.path.clone(), hit));
+        Ok(hits.into_iter().filter_map(path_of).collect())
+    }
+
+    /// Hits of a query, as `search` prints them for one and, with JSON, for each of a file.
+    pub fn print_query(&mut self, query: &Query, shown: &str, limit: usize, out: &mut Output) -> Result<()> {
+        if out.is_json() {
+            let hits = self.find(query, limit)?;
+            return print_line(Some(shown), Ok(hits), out);
+        }
+        print_hits(&self.find(query, limit)?, out)
+    }
+}
+
+/// The photo is in the library, but this model has not seen it.
+fn not_indexed(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SearchError::PhotoNotIndexed { .. }))
+}
+
+fn print_hits(found: &[(PathBuf, Hit)], out: &mut Output) -> Result<()> {
+    for (rank, (path, hit)) in (1..).zip(found) {
+        out.line(
+            || with_path(path, json!({ "rank": rank, "score": hit.score })),
+            || format!("{rank:>3}  {:.3}  {}", hit.score, path.display()),
+        )?;
+    }
+    Ok(())
+}
+
+fn print_line(query: Option<&str>, result: Result<Vec<(PathBuf, Hit)>, String>, out: &mut Output) -> Result<()> {
+    let value = |hits: &[(PathBuf, Hit)]| -> Value {
+        hits.iter().map(|(path, hit)| with_path(path, json!({ "score": hit.score }))).collect()
+    };
+    match result {
+        Ok(hits) => out.line(
+            || json!({ "query": query, "hits": value(&hits) }),
+            || {
+                let mut text = query.unwrap_or_default().to_owned();
+                for (path, hit) in &hits {
+                    text += &format!("\n  {:.3}  {}", hit.score, path.display());
+                }
+                text
+            },
+        )?,
+        Err(error) => {
+            let shown = query.unwrap_or("(not text)");
+            out.line(|| json!({ "query": query, "hits": [], "error": error }), || format!("{shown}\n  {error}"))?;
+        }
+    }
+    Ok(())
+}

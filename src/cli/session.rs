@@ -1,0 +1,96 @@
+//! What every command needs: paths, settings, the library and the model that were asked for.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use crate::config::{Paths, Settings};
+use crate::device::DeviceRequest;
+use crate::domain::CancelToken;
+use crate::engine::{BUILT_IN_ALIGN, ModelLoader, ModelSource};
+use crate::models::align::AlignModel;
+use crate::store::{Reader, Store, StoreError};
+
+use super::args::Global;
+
+/// One run of the program.
+pub struct Session {
+    pub paths: Paths,
+    pub settings: Settings,
+    pub library: PathBuf,
+    pub models: Vec<String>,
+    pub device: DeviceRequest,
+    /// Ends on an interrupt.
+    pub cancel: CancelToken,
+    quiet: bool,
+}
+
+impl Session {
+    /// Settles where everything is.
+    pub fn new(global: &Global, paths: Paths, cancel: CancelToken) -> Self {
+        let library = match &global.library {
+            Some(file) => std::path::absolute(file).unwrap_or_else(|_| file.clone()),
+            None => paths.library(),
+        };
+        let settings = Settings::load(&paths.settings());
+        let Global { model, device, quiet, .. } = global.clone();
+        Self { paths, settings, library, models: model, device, cancel, quiet }
+    }
+
+    /// Whether somebody watches who would like to see a progress line.
+    pub fn shows_progress(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// An error once the person asked the program to stop.
+    pub fn stop_if_interrupted(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { bail!("stopped") } else { Ok(()) }
+    }
+
+    /// The library for writing; made if it is not there.
+    pub fn store(&self) -> Result<Store, StoreError> {
+        Store::open(&self.library)
+    }
+
+    /// The library for writing, if it is there.
+    pub fn store_that_is_there(&self) -> Result<Store, StoreError> {
+        self.reader()?;
+        self.store()
+    }
+
+    /// The library for reading; an error if it is not there.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        Reader::open(&self.library)
+    }
+
+    /// The Align model that was asked for, else the library's, else the built-in one.
+    pub fn align(&self, reader: Option<&Reader>) -> Result<Arc<dyn AlignModel>> {
+        let loader = self.loader();
+        Ok(match (&loader.source, reader) {
+            (ModelSource::Active, None) => loader.load_pack(BUILT_IN_ALIGN)?,
+            (ModelSource::Active, Some(reader)) => loader.load(reader)?,
+            (ModelSource::Pack(pack), _) => loader.load_pack(pack)?,
+            (ModelSource::Ready(model), _) => Arc::clone(model),
+        })
+    }
+
+    /// The same where the library may not be there yet, and need not be.
+    pub fn align_or_built_in(&self) -> Result<Arc<dyn AlignModel>> {
+        match self.reader() {
+            Ok(reader) => self.align(Some(&reader)),
+            Err(StoreError::Absent { .. }) => self.align(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn loader(&self) -> ModelLoader {
+        ModelLoader { paths: self.paths.clone(), source: self.source(), device: self.device }
+    }
+
+    /// `--model`, else what the library says.
+    pub fn source(&self) -> ModelSource {
+        self.models.first().map_or(ModelSource::Active, |pack| ModelSource::Pack(pack.clone()))
+    }
+}

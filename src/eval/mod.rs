@@ -1,0 +1,5 @@
+//! Measuring models over dataset files. Pure figures from vectors: no SQL, no window.
+
+mod retrieval;
+
+pub use retrieval::{Ranking, Recall, rank_images_by_texts};
