@@ -1,4 +1,6 @@
 #![cfg(test)]
 
+#[path = "it/lite_align.rs"]
+mod lite_align;
 #[path = "it/models.rs"]
 mod models;

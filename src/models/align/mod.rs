@@ -8,6 +8,7 @@ pub mod bert;
 pub mod checkpoint;
 pub mod clip;
 pub mod efficientnet;
+pub mod lite;
 mod stub;
 pub mod transformer;
 
@@ -90,6 +91,7 @@ pub fn load(folder: &Path, device: DeviceRequest) -> Result<Arc<dyn AlignModel>,
             }
             Ok(Arc::from(checkpoint::load(folder, Some(manifest), &cpu)?))
         }
+        "lite-align" => Ok(Arc::new(lite::LiteAlign::load(&pack, &cpu)?)),
         other => Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
     }
 }
