@@ -5,6 +5,8 @@
 //! direction in which they may depend on each other; `tests/it/architecture.rs`
 //! enforces it.
 
+#[cfg(feature = "gui")]
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod device;

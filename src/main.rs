@@ -19,6 +19,16 @@ fn open(_: cli::Window) -> ExitCode {
 }
 
 #[cfg(feature = "gui")]
-fn open(_: cli::Window) -> ExitCode {
-    ExitCode::from(1)
+fn open(window: cli::Window) -> ExitCode {
+    let cli::Window { config, folder, temporary } = window;
+    let outcome =
+        glimpse::app::run(&glimpse::app::WindowConfig { engine: config, folders: folder.into_iter().collect() });
+    drop(temporary);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(1)
+        }
+    }
 }

@@ -2,5 +2,8 @@
 
 #[path = "it/lite_align.rs"]
 mod lite_align;
+#[cfg(feature = "gui")]
+#[path = "it/app.rs"]
+mod app;
 #[path = "it/models.rs"]
 mod models;

@@ -105,6 +105,24 @@ impl GlimpseApp {
         }
     }
 
+    /// The part of a frame that paints nothing.
+    pub fn step(&mut self, ctx: &Context) {
+        self.take_in(ctx);
+        self.keep_up(ctx);
+    }
+
+    /// Lays the window out, then does what the person wants.
+    pub fn paint(&mut self, ui: &mut egui::Ui) {
+        let ctx = ui.ctx().clone();
+        let mut actions = self.keys(&ctx);
+        let view = View { saved: &self.saved, rt: &self.rt, lang: self.lang, tokens: tokens::Tokens::get(&ctx) };
+        panels::window(ui, &view, &mut actions);
+        for action in actions {
+            self.apply(&ctx, action);
+        }
+        self.fetch_pictures(&ctx);
+    }
+
     /// What the window knows.
     pub fn runtime(&self) -> &Runtime {
         &self.rt
@@ -123,19 +141,11 @@ impl GlimpseApp {
 
 impl eframe::App for GlimpseApp {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
-        self.take_in(ctx);
-        self.keep_up(ctx);
+        self.step(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
-        let ctx = ui.ctx().clone();
-        let mut actions = self.keys(&ctx);
-        let view = View { saved: &self.saved, rt: &self.rt, lang: self.lang, tokens: tokens::Tokens::get(&ctx) };
-        panels::window(ui, &view, &mut actions);
-        for action in actions {
-            self.apply(&ctx, action);
-        }
-        self.fetch_pictures(&ctx);
+        self.paint(ui);
     }
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {

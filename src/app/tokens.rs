@@ -31,7 +31,9 @@ pub mod layout {
     pub const TOP_BAR: f32 = 56.0;
     pub const STATUS_BAR: f32 = 32.0;
     pub const RAIL: f32 = 224.0;
+    pub const RAIL_NARROW: f32 = 176.0;
     pub const INSPECTOR: f32 = 304.0;
+    pub const INSPECTOR_NARROW: f32 = 240.0;
     pub const ROW: f32 = 32.0;
     /// Between two thumbnails.
     pub const GRID_GAP: f32 = 8.0;
@@ -186,6 +188,8 @@ fn dress(style: &mut egui::Style, t: &Tokens) {
     s.scroll = egui::style::ScrollStyle::floating();
     s.scroll.bar_width = 10.0;
     s.scroll.floating_allocated_width = space::S;
+    // A fade would darken photos at the edges.
+    s.scroll.fade.strength = 0.0;
 
     let v = &mut style.visuals;
     v.override_text_color = None;

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::config::{Paths, Settings};
-use crate::domain::{FolderId, JobId, JobKind, JobState, JobStatus, Progress};
+use crate::domain::{FileStamp, FolderId, JobId, JobKind, JobState, JobStatus, PhotoId, Progress};
 use crate::indexing::{IndexError, JobControl, Observer, Report, Root, Run};
 use crate::media::ThumbnailCache;
 use crate::media::walk::WalkOptions;
 use crate::models::align::AlignModel;
-use crate::store::{ModelRow, Reader, StoreError};
+use crate::store::{Change, ModelRow, Reader, StoreError};
 
 use super::compute::Compute;
 use super::library::{Look, roots};
@@ -32,6 +32,8 @@ pub(super) enum Request {
     Add(PathBuf),
     /// Index a folder, or all.
     Index(Option<FolderId>),
+    /// Index all, these failed files as if they had changed.
+    TryAgain(Vec<PhotoId>),
     Remove(FolderId),
     /// Index everything with this pack, then search with it.
     Use(String),
@@ -129,6 +131,13 @@ impl Jobs {
                 self.index(id, Some(folder), self.compute.model()?).map(drop)
             }
             Request::Index(folder) => self.index(id, folder, self.compute.model()?).map(drop),
+            Request::TryAgain(photos) => {
+                // A stamp that no file has: the next look takes each for changed.
+                let stamp = FileStamp { size_bytes: 0, modified_ns: 0, changed_ns: 0, inode: 0 };
+                let changes: Vec<Change> = photos.into_iter().map(|photo| Change::Touched { photo, stamp }).collect();
+                self.writer.with(move |store| store.apply(&changes).map(drop))?;
+                self.index(id, None, self.compute.model()?).map(drop)
+            }
             Request::Remove(folder) => Ok(self.writer.with(move |store| store.remove_folder(folder).map(drop))?),
             Request::Import(folder) => {
                 let pack = self.loader.import(&folder)?;

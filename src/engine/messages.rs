@@ -19,6 +19,8 @@ pub enum Command {
     RemoveFolder(FolderId),
     /// Look at the disk again; `None` means every folder.
     Rescan(Option<FolderId>),
+    /// Read these failed files again although they have not changed.
+    TryAgain(Vec<PhotoId>),
     PauseJob(JobId),
     ResumeJob(JobId),
     CancelJob(JobId),

@@ -163,6 +163,7 @@ impl Engine {
         match command {
             Command::AddFolder(path) => front.jobs.try_send(Request::Add(path)).is_ok(),
             Command::RemoveFolder(folder) => front.jobs.try_send(Request::Remove(folder)).is_ok(),
+            Command::TryAgain(photos) => front.jobs.try_send(Request::TryAgain(photos)).is_ok(),
             Command::Rescan(folder) => front.jobs.try_send(Request::Index(folder)).is_ok(),
             Command::UseModel(pack) => front.jobs.try_send(Request::Use(pack)).is_ok(),
             Command::ImportModel(folder) => front.jobs.try_send(Request::Import(folder)).is_ok(),

@@ -1,6 +1,14 @@
 //! The window, driven through its accessibility tree.
 
+#[path = "app_flows.rs"]
+mod flows;
 #[path = "app_gallery.rs"]
 mod gallery;
+#[path = "app_scale.rs"]
+mod scale;
+#[path = "app_search.rs"]
+mod search;
+#[path = "app_snapshots.rs"]
+mod snapshots;
 #[path = "app_support.rs"]
 mod support;

@@ -327,11 +327,12 @@ pub fn pass(harness: &mut Harness<'_, GlimpseApp>, secs: f32) {
     }
 }
 
-/// Steps until nothing asks for another frame at once.
+/// Steps until nothing asks for another frame soon.
 pub fn settle(harness: &mut Harness<'_, GlimpseApp>) {
     for _ in 0..200 {
         harness.step();
-        if !harness.ctx.has_requested_repaint() {
+        let wait = harness.output().viewport_output.values().map(|viewport| viewport.repaint_delay).min();
+        if wait.is_none_or(|wait| wait > std::time::Duration::from_millis(300)) {
             return;
         }
     }

@@ -49,7 +49,8 @@ fn many(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         .filter_map(|&photo| view.rt.path_of(photo))
         .map(|path| path.to_string_lossy().into_owned())
         .collect();
-    if paths.len() < photos.len() {
+    let pending = |photo: &PhotoId| view.rt.details.get(photo).is_none_or(|details| details.is_loading());
+    if photos.iter().any(pending) {
         out.push(UiAction::NeedDetails(photos));
     } else if button(ui, icons::COPY, view.lang.text(Msg::CopyPaths)).clicked() {
         out.push(UiAction::Copy(paths.join("\n")));

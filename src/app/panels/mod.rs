@@ -53,7 +53,7 @@ pub fn window(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     if view.saved.window.rail_open && !first_start {
         let frame = Frame::new().fill(view.tokens.panel).inner_margin(Margin::same(space::S as i8));
         Panel::left("rail")
-            .exact_size(if narrow { layout::RAIL - space::XXL } else { layout::RAIL })
+            .exact_size(if narrow { layout::RAIL_NARROW } else { layout::RAIL })
             .resizable(false)
             .frame(frame)
             .show(ui, |ui| rail::show(ui, view, out));
@@ -61,8 +61,8 @@ pub fn window(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     if view.saved.window.inspector_open && !first_start && !shows_failed(view) {
         let frame = Frame::new().fill(view.tokens.panel).inner_margin(Margin::same(space::L as i8));
         Panel::right("inspector")
-            .default_size(if narrow { layout::INSPECTOR - space::XXL } else { layout::INSPECTOR })
-            .size_range(240.0..=480.0)
+            .default_size(if narrow { layout::INSPECTOR_NARROW } else { layout::INSPECTOR })
+            .size_range(232.0..=480.0)
             .frame(frame)
             .show(ui, |ui| inspector::show(ui, view, out));
     }

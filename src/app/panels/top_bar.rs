@@ -1,7 +1,8 @@
 //! The bar on top: the search field, the model menu, the main menu.
 
 use egui::{
-    Align, Button, CornerRadius, Frame, Id, Key, Layout, Margin, Modifiers, Popup, RichText, Stroke, TextEdit, Ui, vec2,
+    Align, Button, CornerRadius, EventFilter, Frame, Id, Key, Layout, Margin, Modifiers, Popup, RichText, Stroke,
+    TextEdit, Ui, vec2,
 };
 
 use crate::app::actions::UiAction;
@@ -81,6 +82,8 @@ fn field(ui: &mut Ui, view: &View<'_>, width: f32, out: &mut Vec<UiAction>) {
                 .font(egui::FontId::proportional(text::LARGE))
                 .hint_text(RichText::new(view.lang.text(Msg::SearchHint)).color(view.tokens.text_weak))
                 .desired_width(ui.available_width() - clear_width - space::XS)
+                // Escape is ours: it clears, and the cursor stays.
+                .event_filter(EventFilter { escape: true, horizontal_arrows: true, ..EventFilter::default() })
                 .char_limit(4096);
             let response = ui.add(edit).accessible_name(view.lang.text(Msg::SearchField));
             if view.rt.search.take_focus {
