@@ -7,3 +7,5 @@ mod lite_align;
 mod app;
 #[path = "it/models.rs"]
 mod models;
+#[path = "it/store.rs"]
+mod store;

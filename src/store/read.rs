@@ -1,5 +1,5 @@
 //! Questions to the library. Every query here is served by an index, which
-//! `tests/it/store.rs` holds against SQLite's own plans.
+//! a test below holds against SQLite's own plans.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -45,8 +45,7 @@ impl Reader {
     pub fn folders(&self) -> Result<Vec<FolderRow>, StoreError> {
         self.db.run(|conn| {
             let mut counts: HashMap<FolderId, Counts> = HashMap::new();
-            let mut select =
-                conn.prepare_cached("SELECT folder, state, count(*) FROM photos GROUP BY folder, state")?;
+            let mut select = conn.prepare_cached(sql::COUNTS_BY_FOLDER)?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
                 counts.entry(row.get(0)?).or_default().add(row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned());
@@ -75,7 +74,7 @@ impl Reader {
     pub fn counts(&self) -> Result<Counts, StoreError> {
         self.db.run(|conn| {
             let mut counts = Counts::default();
-            let mut select = conn.prepare_cached("SELECT state, count(*) FROM photos GROUP BY state")?;
+            let mut select = conn.prepare_cached(sql::COUNTS)?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
                 counts.add(row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned());
@@ -87,10 +86,7 @@ impl Reader {
     /// Everything that a scan of a root compares the disk with.
     pub fn known_files(&self, folder: FolderId) -> Result<HashMap<PathBuf, KnownFile>, StoreError> {
         self.db.run(|conn| {
-            let mut select = conn.prepare_cached(
-                "SELECT path, id, state, content, failure, size_bytes, modified_ns, changed_ns, inode
-                 FROM photos INDEXED BY photos_by_folder WHERE folder = ?1",
-            )?;
+            let mut select = conn.prepare_cached(sql::KNOWN_FILES)?;
             let rows = select.query_map([folder], |row| {
                 let known = KnownFile {
                     id: row.get(1)?,
@@ -133,10 +129,9 @@ impl Reader {
 
     /// Newest first: by the time taken, else modified; ties by falling id.
     pub fn list(&self, scope: ListScope) -> Result<Vec<PhotoId>, StoreError> {
-        const ORDER: &str = "ORDER BY newest_s DESC, id DESC";
         let by_state = |state: PhotoState| {
             self.db.run(|conn| {
-                let mut select = conn.prepare_cached(&format!("SELECT id FROM photos WHERE state = ?1 {ORDER}"))?;
+                let mut select = conn.prepare_cached(sql::LIST_BY_STATE)?;
                 select.query_map([state], |row| row.get(0))?.collect()
             })
         };
@@ -145,8 +140,7 @@ impl Reader {
             ListScope::Missing => by_state(PhotoState::Missing),
             ListScope::Failed => by_state(PhotoState::Failed),
             ListScope::Folder(folder) => self.db.run(|conn| {
-                let sql = format!("SELECT id FROM photos WHERE folder = ?1 AND state = ?2 {ORDER}");
-                let mut select = conn.prepare_cached(&sql)?;
+                let mut select = conn.prepare_cached(sql::LIST_OF_FOLDER)?;
                 select.query_map(params![folder, PhotoState::Present], |row| row.get(0))?.collect()
             }),
         }
@@ -155,9 +149,7 @@ impl Reader {
     /// Files that could not be read as pictures, in the order of their paths.
     pub fn failures(&self) -> Result<Vec<(PathBuf, SkippedReason, String)>, StoreError> {
         self.db.run(|conn| {
-            let mut select = conn.prepare_cached(
-                "SELECT path, failure, coalesce(failure_detail, '') FROM photos WHERE state = ?1 ORDER BY path",
-            )?;
+            let mut select = conn.prepare_cached(sql::FAILURES)?;
             let rows = select
                 .query_map([PhotoState::Failed], |row| Ok((row.get::<_, PathBytes>(0)?.0, row.get(1)?, row.get(2)?)))?;
             rows.collect()
@@ -180,10 +172,7 @@ impl Reader {
         self.db.run(|conn| {
             let Some(dim) = dim(conn, model)? else { return Ok(()) };
             let (mut halves, mut floats) = (Vec::new(), Vec::new());
-            let mut select = conn.prepare_cached(
-                "SELECT e.photo, e.vector FROM embeddings e CROSS JOIN photos p ON p.id = e.photo
-                 WHERE e.model = ?1 AND p.state = ?2 ORDER BY e.photo",
-            )?;
+            let mut select = conn.prepare_cached(sql::VECTORS)?;
             let mut rows = select.query(params![model, PhotoState::Present])?;
             while let Some(row) = rows.next()? {
                 let good = blob_to_vector(row.get_ref(1)?, dim, &mut halves, &mut floats);
@@ -203,10 +192,7 @@ impl Reader {
         self.db.run(|conn| {
             let dim = dim(conn, model)?.unwrap_or(0);
             let (mut halves, mut floats) = (Vec::new(), Vec::new());
-            let mut select = conn.prepare_cached(
-                "SELECT e.vector FROM embeddings e JOIN photos p ON p.id = e.photo
-                 WHERE e.photo = ?1 AND e.model = ?2 AND p.state = ?3",
-            )?;
+            let mut select = conn.prepare_cached(sql::VECTOR_OF)?;
             for &photo in photos {
                 let good = select
                     .query_row(params![photo, model, PhotoState::Present], |row| {
@@ -244,10 +230,7 @@ impl Reader {
     /// Present photos that a model has not seen, by rising id.
     pub fn without_embedding(&self, model: ModelId) -> Result<Vec<PhotoId>, StoreError> {
         self.db.run(|conn| {
-            let mut select = conn.prepare_cached(
-                "SELECT id FROM photos p WHERE state = ?1
-                 AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.photo = p.id AND e.model = ?2) ORDER BY id",
-            )?;
+            let mut select = conn.prepare_cached(sql::WITHOUT_EMBEDDING)?;
             select.query_map(params![PhotoState::Present, model], |row| row.get(0))?.collect()
         })
     }
@@ -309,7 +292,7 @@ impl Reader {
             if revision + 1 < oldest || revision > newest {
                 return Ok(None);
             }
-            let mut select = conn.prepare_cached("SELECT DISTINCT photo FROM changes WHERE seq > ?1 ORDER BY photo")?;
+            let mut select = conn.prepare_cached(sql::CHANGED)?;
             select.query_map([revision], |row| row.get(0))?.collect::<rusqlite::Result<_>>().map(Some)
         })
     }
@@ -356,15 +339,99 @@ pub(super) fn dim(conn: &Connection, model: ModelId) -> rusqlite::Result<Option<
 }
 
 fn embedded(conn: &Connection, model: ModelId) -> rusqlite::Result<u64> {
-    conn.prepare_cached(
-        "SELECT count(*) FROM embeddings e CROSS JOIN photos p ON p.id = e.photo WHERE e.model = ?1 AND p.state = ?2",
-    )?
-    .query_row(params![model, PhotoState::Present], |row| row.get::<_, i64>(0))
-    .map(i64::cast_unsigned)
+    conn.prepare_cached(sql::EMBEDDED)?
+        .query_row(params![model, PhotoState::Present], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
 }
 
 fn photo_by(conn: &Connection, column: &'static str, value: impl rusqlite::ToSql) -> rusqlite::Result<Option<Photo>> {
     conn.prepare_cached(&format!("SELECT {PHOTO_COLUMNS} FROM photos WHERE {column} = ?1"))?
         .query_row([value], photo_from_row)
         .optional()
+}
+
+/// The queries whose cost grows with the library.
+mod sql {
+    pub const COUNTS_BY_FOLDER: &str = "SELECT folder, state, count(*) FROM photos GROUP BY folder, state";
+    pub const COUNTS: &str = "SELECT state, count(*) FROM photos GROUP BY state";
+    pub const KNOWN_FILES: &str = "SELECT path, id, state, content, failure, size_bytes, modified_ns, changed_ns, inode
+         FROM photos INDEXED BY photos_by_folder WHERE folder = ?1";
+    pub const FAILURES: &str =
+        "SELECT path, failure, coalesce(failure_detail, '') FROM photos WHERE state = ?1 ORDER BY path";
+    pub const VECTORS: &str = "SELECT e.photo, e.vector FROM embeddings e CROSS JOIN photos p ON p.id = e.photo
+         WHERE e.model = ?1 AND p.state = ?2 ORDER BY e.photo";
+    pub const VECTOR_OF: &str = "SELECT e.vector FROM embeddings e JOIN photos p ON p.id = e.photo
+         WHERE e.photo = ?1 AND e.model = ?2 AND p.state = ?3";
+    pub const WITHOUT_EMBEDDING: &str = "SELECT id FROM photos p WHERE state = ?1
+         AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.photo = p.id AND e.model = ?2) ORDER BY id";
+    pub const EMBEDDED: &str =
+        "SELECT count(*) FROM embeddings e CROSS JOIN photos p ON p.id = e.photo WHERE e.model = ?1 AND p.state = ?2";
+    pub const CHANGED: &str = "SELECT DISTINCT photo FROM changes WHERE seq > ?1 ORDER BY photo";
+    pub const LIST_BY_STATE: &str = "SELECT id FROM photos WHERE state = ?1 ORDER BY newest_s DESC, id DESC";
+    pub const LIST_OF_FOLDER: &str =
+        "SELECT id FROM photos WHERE folder = ?1 AND state = ?2 ORDER BY newest_s DESC, id DESC";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn plan(conn: &Connection, sql: &str) -> String {
+        let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = explain.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<Result<Vec<_>, _>>();
+        steps.unwrap().join("; ")
+    }
+
+    /// With and without statistics: a plan must not depend on whether the file was analysed.
+    #[test]
+    fn each_growing_query_is_served_by_its_index() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, schema::VERSION).unwrap();
+        for analysed in [false, true] {
+            for (sql, expected) in [
+                (sql::COUNTS_BY_FOLDER, "COVERING INDEX photos_by_folder_newest"),
+                (sql::COUNTS, "COVERING INDEX photos_by_newest"),
+                (sql::KNOWN_FILES, "INDEX photos_by_folder (folder=?)"),
+                (sql::LIST_BY_STATE, "INDEX photos_by_newest (state=?)"),
+                (sql::LIST_OF_FOLDER, "INDEX photos_by_folder_newest (folder=? AND state=?)"),
+                (sql::VECTORS, "INDEX embeddings_by_model (model=?)"),
+                (sql::VECTOR_OF, "INDEX embeddings_by_"),
+                (sql::WITHOUT_EMBEDDING, "COVERING INDEX embeddings_by_"),
+                (sql::EMBEDDED, "COVERING INDEX embeddings_by_model (model=?)"),
+                (sql::CHANGED, "PRIMARY KEY (rowid>?)"),
+                (sql::FAILURES, "INDEX photos_by_newest (state=?)"),
+                ("SELECT * FROM photos WHERE path = ?", "INDEX sqlite_autoindex_photos_1 (path=?)"),
+                ("SELECT * FROM photos WHERE content = ?", "INDEX photos_by_content (content=?)"),
+                ("SELECT * FROM captions WHERE photo = ?", "INDEX captions_by_photo (photo=?)"),
+                (
+                    "UPDATE captions SET photo = ?1 WHERE home_content = ?2 AND (home_path = ?3 OR photo IS NULL)",
+                    "INDEX captions_by_home (home_content=?)",
+                ),
+            ] {
+                let plan = plan(&conn, sql);
+                assert!(plan.contains(expected), "analysed {analysed}: {sql}: {plan}");
+                let sorts = plan.contains("TEMP B-TREE");
+                assert_eq!(
+                    sorts,
+                    [sql::CHANGED, sql::FAILURES, sql::WITHOUT_EMBEDDING].contains(&sql),
+                    "{sql}: {plan}"
+                );
+            }
+            fill(&conn);
+            conn.execute_batch("ANALYZE").unwrap();
+        }
+    }
+
+    fn fill(conn: &Connection) {
+        conn.execute_batch(
+            "INSERT INTO folders (id, path, added_s) VALUES (1, x'2f61', 0);
+             INSERT INTO models (id, pack, weights_hash, preprocess_revision, dim) VALUES (1, 'a', 'b', 1, 2);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+             INSERT INTO photos (folder, path, state, size_bytes, modified_ns, changed_ns, inode, content)
+                 SELECT 1, CAST('/a/' || i AS BLOB), i % 20 = 0, 1, i, 1, 1, randomblob(32) FROM n;
+             INSERT INTO embeddings (photo, model, vector) SELECT id, 1, zeroblob(4) FROM photos;",
+        )
+        .unwrap();
+    }
 }

@@ -37,7 +37,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
         longitude      REAL,
         failure        TEXT,
         failure_detail TEXT,
-        -- Where it stands in 'newest first': when taken, else when modified; seconds since 1970.
+        -- Where it stands in 'newest first': when taken, else when modified; seconds since 1970. Read from the
+        -- indexes: the plans say INDEX, not COVERING INDEX, yet rows are sought only when another column is asked for.
         newest_s       INTEGER GENERATED ALWAYS AS (coalesce(unixepoch(taken), modified_ns / 1000000000)) VIRTUAL
     ) STRICT;
     -- known_files: rows of a folder in the order of the table.

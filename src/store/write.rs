@@ -10,7 +10,7 @@ use super::StoreError;
 use super::codec::{PathBytes, stamp_values, vector_to_blob};
 use super::open::{self, Access, Database};
 use super::read::{Reader, dim, find_model, roots};
-use super::rows::{Change, ModelRow};
+use super::rows::{Change, ModelRow, StoredVector};
 use crate::domain::{ContentHash, Embedding, FileStamp, FolderId, ModelId, PhotoId, PhotoMeta, PhotoState, Skipped};
 
 /// How far the log of changes reaches back. A search index further behind reads everything anew.
@@ -115,6 +115,24 @@ impl Store {
         })
     }
 
+    /// Deletes the vectors that searching has to leave out, so that the next run of an
+    /// index makes them anew; says how many.
+    pub fn drop_damaged_embeddings(&mut self, model: ModelId) -> Result<usize, StoreError> {
+        let mut damaged = Vec::new();
+        self.reader()?.vectors(model, |photo, vector| {
+            if vector == StoredVector::Damaged {
+                damaged.push(photo);
+            }
+        })?;
+        if damaged.is_empty() {
+            return Ok(0);
+        }
+        self.transaction(Sync::Normal, |tx| {
+            let mut delete = tx.prepare_cached("DELETE FROM embeddings WHERE photo = ?1 AND model = ?2")?;
+            damaged.iter().map(|photo| delete.execute(params![photo, model])).sum()
+        })
+    }
+
     /// Chooses the pack that a family (`align`, `fuse`) uses in this library.
     pub fn set_active_model(&mut self, family: &str, pack: &str) -> Result<(), StoreError> {
         self.transaction(Sync::Full, |tx| {
@@ -199,10 +217,8 @@ impl Batch<'_> {
             Change::Indexed { folder, path, stamp, content, meta, embedding } => {
                 let Some(folder) = self.owner(*folder, path) else { return Ok(None) };
                 let id = self.indexed(folder, path, stamp, content, meta)?;
-                let model = embedding.as_ref().map(|(model, _)| *model);
-                // Vectors of other content than this are gone already; of this model one comes now.
-                if let (Some(model), Some((_, embedding))) = (model, embedding) {
-                    self.embed(id, model, embedding)?;
+                if let Some((model, embedding)) = embedding {
+                    self.embed(id, *model, embedding)?;
                 }
                 Ok(Some(id))
             }
@@ -265,11 +281,8 @@ impl Batch<'_> {
             .prepare_cached("SELECT id, content FROM photos WHERE path = ?1")?
             .query_row([&path], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        if let Some((id, before)) = known.filter(|(_, before)| *before != Some(*content)) {
-            // Nothing was ever embedded of a file without content.
-            if before.is_some() {
-                self.tx.prepare_cached("DELETE FROM embeddings WHERE photo = ?1")?.execute([id])?;
-            }
+        if let Some((id, _)) = known.filter(|(_, before)| *before != Some(*content)) {
+            self.tx.prepare_cached("DELETE FROM embeddings WHERE photo = ?1")?.execute([id])?;
         }
         let id = self
             .tx
