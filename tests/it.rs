@@ -7,5 +7,7 @@ mod lite_align;
 mod app;
 #[path = "it/models.rs"]
 mod models;
+#[path = "it/search.rs"]
+mod search;
 #[path = "it/store.rs"]
 mod store;

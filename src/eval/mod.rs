@@ -2,4 +2,4 @@
 
 mod retrieval;
 
-pub use retrieval::{Ranking, Recall, rank_images_by_texts};
+pub use retrieval::{Place, Ranking, Recall, rank_images_by_texts};

@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use super::index::{FlatIndex, VectorIndex as _};
 use super::{SearchError, is_blank};
-use crate::domain::{
-    CancelToken, Embedding, Hit, Judgement, ModelId, PhotoId, Query, SearchCost, Skipped, SkippedReason,
-};
+use crate::domain::{CancelToken, Embedding, Hit, Judgement, ModelId, PhotoId, Query, SearchCost};
+use crate::media;
 use crate::models::align::AlignModel;
 use crate::store::{ModelRow, Reader, StoreError, StoredVector};
 
@@ -140,15 +139,11 @@ impl Searcher {
     }
 
     fn encode_image(&self, path: &Path, cancel: &CancelToken) -> Result<Embedding, SearchError> {
-        // Reading photos lands next; until then a picture query names its file and says so.
-        let _ = cancel;
-        Err(SearchError::Image {
-            skipped: Skipped {
-                path: path.into(),
-                reason: SkippedReason::Unsupported,
-                detail: "pictures cannot be read yet".into(),
-            },
-        })
+        let decoded = media::read_photo(path, self.model.spec().min_side, cancel).map_err(|skipped| {
+            if cancel.is_cancelled() { SearchError::Cancelled } else { SearchError::Image { skipped } }
+        })?;
+        let pixels = self.model.prepare(&decoded.image)?;
+        Ok(self.model.encode_images(&[pixels])?.pop().ok_or_else(|| self.no_vector())??)
     }
 
     fn no_vector(&self) -> SearchError {
