@@ -138,3 +138,6 @@ fn fault(error: ImageError) -> Fault {
         _ => Fault::damaged(format!("The file is cut off or damaged: {error}.")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,3 +63,65 @@ pub(super) fn read_whole(path: &Path, cancel: &CancelToken) -> Result<Vec<u8>, F
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn reason(path: &Path) -> SkippedReason {
+        read_whole(path, &CancelToken::never()).unwrap_err().reason
+    }
+
+    #[test]
+    fn both_ways_to_hash_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, vec![7; 10_000_001]).unwrap();
+        let bytes = read_whole(&path, &CancelToken::never()).unwrap();
+        assert_eq!(hash_file(&path).unwrap().0, *blake3::hash(&bytes).as_bytes());
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(reason(&at("gone")), SkippedReason::Unreadable);
+        assert_eq!(reason(folder.path()), SkippedReason::Unreadable);
+        std::fs::write(at("empty"), "").unwrap();
+        assert_eq!(reason(&at("empty")), SkippedReason::Empty);
+        // Sparse: ten gigabytes that take no room.
+        File::create(at("sparse")).unwrap().set_len(10 << 30).unwrap();
+        assert_eq!(reason(&at("sparse")), SkippedReason::TooLarge);
+        assert_eq!(reason(Path::new(&"x/".repeat(3000))), SkippedReason::Unreadable);
+    }
+
+    #[test]
+    fn a_file_that_changes_meanwhile_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, vec![1; 64 << 20]).unwrap();
+        let mut file = File::options().append(true).open(&path).unwrap();
+        // Grows until it has been read.
+        let result = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| read_whole(&path, &CancelToken::never()));
+            while !reading.is_finished() {
+                file.write_all(b"more").unwrap();
+            }
+            reading.join().unwrap()
+        });
+        assert_eq!(result.unwrap_err().reason, SkippedReason::Changing);
+    }
+
+    #[test]
+    fn cancelling_ends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "abc").unwrap();
+        let source = crate::domain::CancelSource::default();
+        let token = source.restart();
+        source.cancel();
+        assert_eq!(read_whole(&path, &token).unwrap_err(), Fault::cancelled());
+    }
+}

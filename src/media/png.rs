@@ -8,8 +8,7 @@ const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 const FRAME_BYTES: usize = 12;
 
 /// The file's chunks that make pixels, in order. A missing end chunk is
-/// supplied (the decoder still notices missing pixels); so is the rest of an
-/// ordinary file of which nothing was left out.
+/// supplied; where pixels are missing too, the decoder still notices.
 pub(super) fn essential_chunks(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
     let mut kept = Vec::with_capacity(bytes.len());
     kept.extend_from_slice(SIGNATURE);

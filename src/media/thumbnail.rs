@@ -152,3 +152,84 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::super::fixtures::quarters;
+    use super::*;
+
+    fn content(first: u8, second: u8) -> ContentHash {
+        let mut hash = [0; 32];
+        (hash[0], hash[1]) = (first, second);
+        ContentHash(hash)
+    }
+
+    #[test]
+    fn kept_found_and_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = ThumbnailCache::new(folder.path().join("not there yet"));
+        let hash = content(1, 2);
+        assert!(cache.get(&hash).is_none());
+        cache.put(&hash, &quarters(900, 640)).unwrap();
+        let thumbnail = cache.get(&hash).unwrap();
+        assert_eq!(thumbnail.dimensions(), (450, 320));
+        assert!(thumbnail.get_pixel(20, 20).0[0] > 220 && thumbnail.get_pixel(20, 20).0[1] < 40);
+        assert!(ThumbnailCache::new(folder.path().join("not there yet")).get(&hash).is_some());
+        cache.remove(&hash).unwrap();
+        assert!(cache.get(&hash).is_none());
+        cache.remove(&hash).unwrap();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(thumbnail_size((750, 500)), (480, 320));
+        assert_eq!(thumbnail_size((300, 200)), (300, 200));
+        assert_eq!(thumbnail_size((20_000, 2000)), (2048, 205));
+        assert_eq!(thumbnail_size((30_000, 8)), (2048, 1));
+        assert_eq!(thumbnail_size((1, 1)), (1, 1));
+    }
+
+    #[test]
+    fn a_broken_file_is_no_thumbnail() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = ThumbnailCache::new(folder.path());
+        let hash = content(1, 2);
+        cache.put(&hash, &quarters(40, 40)).unwrap();
+        fs::write(cache.path(&hash), b"half a thumb").unwrap();
+        assert!(cache.get(&hash).is_none());
+        cache.put(&hash, &quarters(40, 40)).unwrap();
+        assert!(cache.get(&hash).is_some());
+    }
+
+    #[test]
+    fn the_oldest_go_when_room_is_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = ThumbnailCache::with_limit(folder.path(), 10_000 * SHARDS as u64);
+        let picture = quarters(320, 320);
+        for second in 0..20 {
+            let hash = content(9, second);
+            cache.put(&hash, &picture).unwrap();
+            if let Ok(file) = File::options().write(true).open(cache.path(&hash)) {
+                file.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000 + u64::from(second))).unwrap();
+            }
+        }
+        let files = fs::read_dir(cache.shard(&content(9, 0))).unwrap().map(|f| f.unwrap().metadata().unwrap().len());
+        assert!(files.sum::<u64>() <= 10_000);
+        assert!(cache.get(&content(9, 19)).is_some() && cache.get(&content(9, 0)).is_none());
+        // Other shards are not concerned, and one file larger than the limit still shows.
+        let tiny = ThumbnailCache::with_limit(folder.path(), 0);
+        tiny.put(&content(8, 0), &picture).unwrap();
+        tiny.put(&content(8, 1), &picture).unwrap();
+        assert!(tiny.get(&content(8, 1)).is_some() && tiny.get(&content(8, 0)).is_none());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(ThumbnailCache::new(file).put(&content(1, 1), &quarters(8, 8)).is_err());
+    }
+}

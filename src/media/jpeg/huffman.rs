@@ -234,8 +234,16 @@ impl Huffman {
     }
 
     /// Symbol and code length of a code at the top of 16 bits.
+    #[inline(always)]
     fn find(&self, bits: u32) -> Option<(u8, u32)> {
-        let length = (1..=16usize).find(|&length| bits < self.limit[length])?;
+        let entry = self.look[(bits >> (16 - LOOK_BITS)) as usize];
+        if entry != 0 { Some((entry as u8, u32::from(entry >> 8))) } else { self.find_long(bits) }
+    }
+
+    /// The same for codes that are longer than `LOOK_BITS`, or none.
+    #[cold]
+    fn find_long(&self, bits: u32) -> Option<(u8, u32)> {
+        let length = (LOOK_BITS as usize + 1..=16).find(|&length| bits < self.limit[length])?;
         let index = (bits >> (16 - length)) as i32 + self.offset[length];
         self.symbols.get(usize::try_from(index).ok()?).map(|&symbol| (symbol, length as u32))
     }
@@ -245,11 +253,6 @@ impl Huffman {
     fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, Corrupt> {
         if bits.held < 32 {
             bits.refill();
-        }
-        let entry = self.look[bits.peek(LOOK_BITS) as usize];
-        if entry != 0 {
-            bits.consume(u32::from(entry >> 8));
-            return Ok(entry as u8);
         }
         let (symbol, length) = self.find(bits.peek(16)).ok_or(Corrupt)?;
         bits.consume(length);
