@@ -62,6 +62,7 @@ pub fn index_folders(
         roots.push(Root { folder, path: path.clone() });
     }
     let model_id = store.model(&ModelRow::from(model.spec()))?;
+    store.drop_damaged_embeddings(model_id)?;
     let reader = store.reader()?;
     let thumbnails = ThumbnailCache::new(session.paths.thumbnails());
     let control = JobControl::with_token(session.cancel.clone());

@@ -220,7 +220,11 @@ impl Jobs {
         status: JobStatus,
     ) -> Result<Report, IndexError> {
         let row = ModelRow::from(model.spec());
-        let model_id = self.writer.with(move |store| store.model(&row))?;
+        let model_id = self.writer.with(move |store| {
+            let model = store.model(&row)?;
+            store.drop_damaged_embeddings(model)?;
+            Ok(model)
+        })?;
         let mut trouble = |error: Option<&StoreError>| {
             self.read_only.store(error.is_some_and(|e| !matches!(e, StoreError::DiskFull { .. })), Ordering::Relaxed);
             match error {

@@ -161,7 +161,8 @@ impl Database {
         conn.pragma_update(None, "foreign_keys", true)?;
         // Temporary tables and sorters never need room on a disk that may be full.
         conn.pragma_update(None, "temp_store", "memory")?;
-        conn.pragma_update(None, "cache_size", -8000)?; // KiB
+        // KiB. New paths land all over their index, which a writer had better hold in memory.
+        conn.pragma_update(None, "cache_size", if access == Access::Write { -32_000 } else { -8000 })?;
         if access == Access::Write {
             // Where the file system cannot do WAL, SQLite keeps its rollback journal: slower, as safe.
             conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;

@@ -150,3 +150,42 @@ pub(super) fn migrate(conn: &mut Connection, target: i64) -> rusqlite::Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every table, index and trigger, with the version.
+    fn described(conn: &Connection) -> (i64, Vec<String>) {
+        let mut select = conn
+            .prepare("SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1")
+            .unwrap();
+        let rows = select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        (version(conn).unwrap(), rows)
+    }
+
+    #[test]
+    fn every_old_version_arrives_at_the_same_tables_and_stays_there() {
+        let mut fresh = Connection::open_in_memory().unwrap();
+        migrate(&mut fresh, VERSION).unwrap();
+        let expected = described(&fresh);
+        assert_eq!(expected.0, VERSION);
+        for old in 0..=VERSION {
+            let mut conn = Connection::open_in_memory().unwrap();
+            migrate(&mut conn, old).unwrap();
+            for _ in 0..2 {
+                migrate(&mut conn, VERSION).unwrap();
+                assert_eq!(described(&conn), expected, "from version {old}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_old_version_whole() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE jobs (x)").unwrap();
+        let before = described(&conn);
+        assert!(migrate(&mut conn, VERSION).is_err());
+        assert_eq!(described(&conn), before);
+    }
+}

@@ -127,6 +127,7 @@ impl Store {
         if damaged.is_empty() {
             return Ok(0);
         }
+        log::warn!("{} damaged vectors are made anew: {}", damaged.len(), self.db.path.display());
         self.transaction(Sync::Normal, |tx| {
             let mut delete = tx.prepare_cached("DELETE FROM embeddings WHERE photo = ?1 AND model = ?2")?;
             damaged.iter().map(|photo| delete.execute(params![photo, model])).sum()
@@ -449,4 +450,51 @@ fn hand_over(tx: &Transaction<'_>, from: FolderId, to: FolderId, path: &Path) ->
 /// Seconds since 1970, UTC; 0 if the clock stands before.
 pub(super) fn now_s() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs().cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_loses_nothing_and_is_got_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("library.db")).unwrap();
+        let root = store.add_folder(Path::new("/p")).unwrap();
+        let photo = |i: i64| Change::Indexed {
+            folder: root,
+            path: format!("/p/{i}.jpg").into(),
+            stamp: FileStamp { size_bytes: 1, modified_ns: i, changed_ns: 1, inode: 1 },
+            content: ContentHash([7; 32]),
+            meta: PhotoMeta::default(),
+            embedding: None,
+        };
+        store.apply(&[photo(1)]).unwrap();
+        // SQLite's own limit gives the error that a full disk gives.
+        let limit = |store: &Store, pages: i64| {
+            store.db.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        };
+        let pages: i64 = store.db.conn.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        limit(&store, pages);
+        let many: Vec<Change> = (2..2000).map(photo).collect();
+        let reader = store.reader().unwrap();
+        for _ in 0..2 {
+            let error = store.apply(&many).unwrap_err();
+            assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
+            assert_eq!(reader.counts().unwrap().photos, 1);
+        }
+        limit(&store, 1 << 30);
+        store.apply(&many).unwrap();
+        assert_eq!(reader.counts().unwrap().photos, 1999);
+        reader.verify().unwrap();
+    }
+
+    #[test]
+    fn what_people_write_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("library.db")).unwrap();
+        let level = |tx: &Transaction<'_>| tx.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0));
+        assert_eq!(store.transaction(Sync::Full, level).unwrap(), 2);
+        assert_eq!(store.transaction(Sync::Normal, level).unwrap(), 1);
+    }
 }
