@@ -1,4 +1,8 @@
 """The model card, written from the measured figures so that it cannot go stale."""
+import json
+import os
+
+HERE = os.path.dirname(__file__)
 
 TEMPLATE = """# Lite Align
 
@@ -29,7 +33,7 @@ should train them anew on data with other terms: see below.
 
 ## Figures
 Measured in PyTorch by the training run that wrote this file, on the pack's own rounded numbers, in percent.
-`flickr8k`: 1,000 held-out photos (val), five queries each. `cocoqa`: 450 photos held out with a seed, from heads trained
+`flickr8k`: 1,000 held-out photos (val), {queries} captions each. `cocoqa`: 450 photos held out with a seed, from heads trained
 without them. `class prototypes`: the classifier's rows in place of photos, searched by class name; an upper bound, not photos.
 
 | | text to image R@1/5/10 | image to text R@1/5/10 |
@@ -38,6 +42,7 @@ without them. `class prototypes`: the classifier's rows in place of photos, sear
 
 Settings: {settings}.
 
+{evaluated}
 Scores (cosine in the joint space) on val, of captions with their own photo and of texts about other things, nonsense and other languages:
 median of matching {m50}, 5th percentile {m5}; the best of 1,000 photos for an unrelated text: median {b50}, 95th percentile {b95}.
 A text about something else thus seldom reaches what a fitting one reaches, but the two overlap: a low score means doubt, not proof.
@@ -56,13 +61,24 @@ are, byte for byte; heads.safetensors, pack.json and this card change.
 """
 
 
-def text(metrics, calibration, settings):
+def program_figures(heads_hash):
+    """What the program's own `eval retrieval` gave for these very heads (evaluated.json), if it was asked."""
+    with open(os.path.join(HERE, "evaluated.json"), encoding="utf8") as f:
+        found = json.load(f).get(heads_hash)
+    if not found:
+        return ""
+    lines = [f"| {name} | {row['queries']} | {row['text_to_image']} | {row['image_to_text']} |" for name, row in found.items()]
+    return "\n".join(["By the program itself (`glimpse eval retrieval`), all captions of val:", "", "| | queries | text to image R@1/5/10 | image to text R@1/5/10 |",
+                      "|---|---|---|---|", *lines, "", ""])
+
+
+def text(metrics, calibration, settings, heads_hash):
     shown = lambda r: "/".join(f"{v:.1f}" for v in r) if r else ""
     lines = [f"| {name.replace('_', ' ')} | {shown(m.get('text_to_image'))} | {shown(m.get('image_to_text'))} |"
              for name, m in metrics.items() if "text_to_image" in m]
     vocabulary = metrics["vocabulary"]
     return TEMPLATE.format(
-        dim=768, rows=vocabulary["rows"], of=vocabulary["of"], max_tokens=128, table="\n".join(lines), settings=settings,
+        dim=768, queries={1000: "one", 5000: "five"}[metrics["flickr8k_en"]["queries"]], evaluated=program_figures(heads_hash), rows=vocabulary["rows"], of=vocabulary["of"], max_tokens=128, table="\n".join(lines), settings=settings,
         m50=calibration["matching"]["p50"], m5=calibration["matching"]["p5"],
         b50=calibration["best_of_1000_unrelated"]["p50"], b95=calibration["best_of_1000_unrelated"]["p95"],
         cut_en=vocabulary["val"]["en"]["split_otherwise"], cut_zh=vocabulary["val"]["zh"]["split_otherwise"])

@@ -53,18 +53,27 @@ def write_tokenizer(source, kept, path):
         json.dump(tokenizer, f, ensure_ascii=False, separators=(",", ":"))
 
 
+def _content(path):
+    """What a file says: for safetensors the header as a table (its order is by chance) and the numbers."""
+    with open(path, "rb") as f:
+        raw = f.read()
+    if not path.removesuffix(".part").endswith(".safetensors"):
+        return raw
+    end = 8 + int.from_bytes(raw[:8], "little")
+    return json.loads(raw[8:end]), raw[end:]
+
+
 def _keep_if_equal(path, write):
-    """Writes beside the old file and replaces it only if the bytes differ: frozen files stay as they are."""
+    """Replaces the old file only if the content differs: frozen files stay as they are, byte for byte."""
     write(path + ".part")
-    digest = lambda p: hashlib.sha256(open(p, "rb").read()).hexdigest()
-    if os.path.exists(path) and digest(path) == digest(path + ".part"):
+    if os.path.exists(path) and _content(path) == _content(path + ".part"):
         os.remove(path + ".part")
     else:
         os.replace(path + ".part", path)
 
 
 def write_pack(out, corpus, heads, metrics, calibration, card):
-    """The whole pack; returns its size in bytes. `card` is the model card's text."""
+    """The whole pack; returns its size in bytes. `card` makes the model card's text from the heads' SHA-256."""
     os.makedirs(out, exist_ok=True)
     writers = {"image.safetensors": lambda p: write_image(corpus.net, p),
                "text.safetensors": lambda p: write_text(corpus.source, corpus.kept, p),
@@ -90,6 +99,7 @@ def write_pack(out, corpus, heads, metrics, calibration, card):
     with open(os.path.join(out, "pack.json"), "w", encoding="utf8") as f:
         json.dump(manifest, f, ensure_ascii=False, indent=1)
         f.write("\n")
+    heads_hash = next(f["sha256"] for f in files if f["name"] == "heads.safetensors")
     with open(os.path.join(out, "MODEL_CARD.md"), "w", encoding="utf8") as f:
-        f.write(card)
+        f.write(card(heads_hash))
     return sum(os.path.getsize(os.path.join(out, n)) for n in os.listdir(out))

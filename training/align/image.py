@@ -80,6 +80,8 @@ def session(cache, threads):
         os.replace(path + ".part", path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Waiting threads must not take the processor from whatever else runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -26,7 +26,7 @@ class Settings:
     prototype_noise: float = 0.3
     mixup: float = 0.0
     cells: int = 27
-    average: float = 0.995
+    average: float = 0.98
     dropout: float = 0.3
 
 
@@ -120,7 +120,7 @@ def report(corpus, heads, held_out):
     texts = {k: heads.encode_texts(val.said[k].vectors) for k in ("en", "zh")}
     for kind, x in texts.items():
         scores = x @ images.T
-        out[f"flickr8k_{kind}"] = {"text_to_image": recall(scores, val.said[kind].of), "image_to_text": recall_of_photos(scores, val.said[kind].of)}
+        out[f"flickr8k_{kind}"] = {"queries": len(scores), "text_to_image": recall(scores, val.said[kind].of), "image_to_text": recall_of_photos(scores, val.said[kind].of)}
     all_photos = embed_photos(heads, qa)
     if held_out:
         place = torch.full((len(qa.paths),), -1)
