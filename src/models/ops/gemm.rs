@@ -253,6 +253,13 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut acc = [[S::splat(0.0); NV]; MR];
+        if !t.bias.is_null() {
+            for row in &mut acc {
+                for (j, sum) in row.iter_mut().enumerate() {
+                    *sum = S::load(t.bias.add(j * S::LANES));
+                }
+            }
+        }
         let mut b = t.b;
         for p in 0..t.k {
             let mut bv = [S::splat(0.0); NV];
@@ -267,16 +274,20 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
                 }
             }
         }
+        // So short that it is unrolled whole: sums that a loop counter picks would
+        // live in memory, and be written there at every step above.
         let (lo, hi) = (S::splat(t.bounds.0), S::splat(t.bounds.1));
         for (i, row) in acc.iter().enumerate() {
             for (j, &sum) in row.iter().enumerate() {
-                let at = i * t.ldc + j * S::LANES;
-                let mut v = if t.bias.is_null() { sum } else { S::add(sum, S::load(t.bias.add(j * S::LANES))) };
-                v = S::min(hi, S::max(lo, v));
-                if !t.residual.is_null() {
-                    v = S::add(v, S::load(t.residual.add(at)));
+                S::store(t.c.add(i * t.ldc + j * S::LANES), S::min(hi, S::max(lo, sum)));
+            }
+        }
+        if !t.residual.is_null() {
+            for i in 0..MR {
+                for j in 0..NV {
+                    let at = i * t.ldc + j * S::LANES;
+                    S::store(t.c.add(at), S::add(S::load(t.c.add(at)), S::load(t.residual.add(at))));
                 }
-                S::store(t.c.add(at), v);
             }
         }
     }
