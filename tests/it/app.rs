@@ -4,10 +4,14 @@
 mod flows;
 #[path = "app_gallery.rs"]
 mod gallery;
+#[path = "app_real.rs"]
+mod real;
 #[path = "app_scale.rs"]
 mod scale;
 #[path = "app_search.rs"]
 mod search;
+#[path = "app_smoke.rs"]
+mod smoke;
 #[path = "app_snapshots.rs"]
 mod snapshots;
 #[path = "app_support.rs"]

@@ -252,9 +252,15 @@ fn names_in_every_script_are_copied_as_they_are() {
     pass(&mut w, 1.0);
     w.get_by_label(name).click();
     pass(&mut w, 0.5);
-    w.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::C);
+    let modifiers = Modifiers::COMMAND | Modifiers::SHIFT;
     let mut copied = Vec::new();
-    for _ in 0..6 {
+    // One event a frame, so that no frame's output is lost.
+    for event in [
+        Input::ModifiersChanged(modifiers),
+        Input::Key { key: Key::C, physical_key: None, pressed: true, repeat: false, modifiers },
+        Input::ModifiersChanged(Modifiers::NONE),
+    ] {
+        w.event(event);
         w.step();
         copied.extend(w.output().platform_output.commands.iter().filter_map(|command| match command {
             egui::OutputCommand::CopyText(text) => Some(text.clone()),

@@ -9,12 +9,10 @@ use crate::app::i18n::Msg;
 use crate::app::runtime::{Notice, NoticeKind};
 use crate::app::tokens::{layout, space, text};
 use crate::app::widgets::{button, icon, icon_button_sized, icons, message, primary_button, strong};
-use crate::engine::{Failure, FailureKind};
+use crate::engine::{BUILT_IN_ALIGN, Failure, FailureKind};
 
 use super::View;
 
-/// The pack that always ships with the program.
-const BUILT_IN: &str = "lite-align";
 const WIDTH: f32 = 380.0;
 /// More at once is a wall.
 const SHOWN: usize = 3;
@@ -45,7 +43,7 @@ fn one(ui: &mut Ui, view: &View<'_>, notice: &Notice, out: &mut Vec<UiAction>) {
     ui.horizontal_top(|ui| {
         ui.label(icon(glyph, text::LARGE).color(ink));
         ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
-            if icon_button_sized(ui, icons::X, view.lang.text(Msg::Dismiss), vec2(24.0, 24.0)).clicked() {
+            if icon_button_sized(ui, icons::X, view.lang.text(Msg::Dismiss), vec2(24.0, 24.0), true).clicked() {
                 out.push(UiAction::Dismiss(notice.id));
             }
             ui.with_layout(Layout::top_down(Align::Min), |ui| {
@@ -90,7 +88,7 @@ fn way_out(ui: &mut Ui, view: &View<'_>, failure: &Failure, primary: bool, out: 
     let (glyph, msg, action) = match failure.kind {
         FailureKind::EmptyLibrary => (icons::FOLDER_PLUS, Msg::AddFolder, UiAction::Run(UserCommand::AddFolder)),
         FailureKind::NotIndexed => (icons::ARROW_CLOCKWISE, Msg::IndexNow, UiAction::Run(UserCommand::Rescan)),
-        FailureKind::Model => (icons::CUBE, Msg::UseBuiltInModel, UiAction::UseModel(BUILT_IN.to_owned())),
+        FailureKind::Model => (icons::CUBE, Msg::UseBuiltInModel, UiAction::UseModel(BUILT_IN_ALIGN.to_owned())),
         FailureKind::Folder | FailureKind::FolderEmptied | FailureKind::DiskFull => {
             (icons::ARROW_CLOCKWISE, Msg::TryAgain, UiAction::Run(UserCommand::Rescan))
         }

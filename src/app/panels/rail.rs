@@ -124,9 +124,7 @@ fn folder_row(ui: &mut Ui, view: &View<'_>, folder: &FolderStatus, out: &mut Vec
     let label = view.lang.fill(Msg::FolderMenu, &[("name", &name)]);
     let menu = ui
         .scope_builder(UiBuilder::new().max_rect(at).id_salt("menu"), |ui| {
-            let shown = near || Popup::is_id_open(ui.ctx(), Popup::default_response_id(&ui.response()));
-            ui.set_opacity(if shown { 1.0 } else { 0.0 });
-            icon_button_sized(ui, icons::DOTS_THREE, &label, vec2(side, side))
+            icon_button_sized(ui, icons::DOTS_THREE, &label, vec2(side, side), near)
         })
         .inner;
     let items = |ui: &mut Ui, out: &mut Vec<UiAction>| {

@@ -79,7 +79,8 @@ fn show_job(ui: &mut Ui, view: &View<'_>, job: &JobView, out: &mut Vec<UiAction>
         }
         JobState::Done => lang.fill(Msg::JobDone, &[("name", name)]),
     };
-    let button = |ui: &mut Ui, glyph, msg| icon_button_sized(ui, glyph, lang.text(msg), vec2(28.0, 28.0)).clicked();
+    let button =
+        |ui: &mut Ui, glyph, msg| icon_button_sized(ui, glyph, lang.text(msg), vec2(28.0, 28.0), true).clicked();
     match &status.state {
         JobState::Running | JobState::Paused => {
             // The buttons come first, so that they stay where they are while the numbers change.

@@ -96,7 +96,9 @@ fn field(ui: &mut Ui, view: &View<'_>, width: f32, out: &mut Vec<UiAction>) {
             if response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
                 out.push(UiAction::SearchNow);
             }
-            if !busy && icon_button_sized(ui, icons::X, view.lang.text(Msg::ClearSearch), vec2(28.0, 28.0)).clicked() {
+            if !busy
+                && icon_button_sized(ui, icons::X, view.lang.text(Msg::ClearSearch), vec2(28.0, 28.0), true).clicked()
+            {
                 out.push(UiAction::ClearSearch);
             }
         });

@@ -123,7 +123,7 @@ fn arrow(ui: &mut Ui, view: &View<'_>, by: isize, out: &mut Vec<UiAction>) {
         if by < 0 { (icons::CARET_LEFT, Msg::PreviousPhoto) } else { (icons::CARET_RIGHT, Msg::NextPhoto) };
     let builder = egui::UiBuilder::new().max_rect(rect).id_salt(("viewer arrow", by));
     let clicked =
-        ui.scope_builder(builder, |ui| icon_button_sized(ui, glyph, view.lang.text(msg), size)).inner.clicked();
+        ui.scope_builder(builder, |ui| icon_button_sized(ui, glyph, view.lang.text(msg), size, true)).inner.clicked();
     if clicked {
         out.push(UiAction::ViewStep(by));
     }

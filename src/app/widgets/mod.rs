@@ -27,11 +27,11 @@ pub fn weak(words: impl Into<String>, tokens: &Tokens) -> RichText {
 
 /// A square button with an icon alone; its name is a tooltip, and what a screen reader says.
 pub fn icon_button(ui: &mut Ui, glyph: &str, name: &str) -> Response {
-    icon_button_sized(ui, glyph, name, TARGET)
+    icon_button_sized(ui, glyph, name, TARGET, true)
 }
 
-/// The same, of another size.
-pub fn icon_button_sized(ui: &mut Ui, glyph: &str, name: &str, size: Vec2) -> Response {
+/// The same, of another size; one that is not `shown` is there all the same, for keyboard and screen reader.
+pub fn icon_button_sized(ui: &mut Ui, glyph: &str, name: &str, size: Vec2, shown: bool) -> Response {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), name));
     let tokens = Tokens::get(ui.ctx());
@@ -43,8 +43,10 @@ pub fn icon_button_sized(ui: &mut Ui, glyph: &str, name: &str, size: Vec2) -> Re
     let painter = ui.painter();
     painter.rect_filled(rect, CornerRadius::same(RADIUS), fill);
     focus_ring(painter, rect, &response, tokens);
-    let ink = if ui.is_enabled() { tokens.text } else { tokens.text_weak };
-    painter.text(rect.center(), Align2::CENTER_CENTER, glyph, FontId::new(text::ICON, fonts::icons()), ink);
+    if shown || response.has_focus() {
+        let ink = if ui.is_enabled() { tokens.text } else { tokens.text_weak };
+        painter.text(rect.center(), Align2::CENTER_CENTER, glyph, FontId::new(text::ICON, fonts::icons()), ink);
+    }
     response.on_hover_cursor(CursorIcon::PointingHand).on_hover_text(name)
 }
 
