@@ -10,7 +10,7 @@ use crate::engine::Scope;
 
 use super::commands::UserCommand;
 use super::i18n::Lang;
-use super::runtime::Overlay;
+use super::runtime::{Overlay, ScrollTo};
 use super::services::PickKind;
 
 /// A wish of the person's, without effect until it is applied.
@@ -41,6 +41,8 @@ pub enum UiAction {
         rows_a_page: usize,
         offset: f32,
         place: Option<(PhotoId, f32)>,
+        /// Where it was told to go, and went.
+        went: Option<ScrollTo>,
     },
     Select(PhotoId),
     Toggle(PhotoId),

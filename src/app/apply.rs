@@ -46,10 +46,13 @@ impl GlimpseApp {
                 self.ask_like(Asked::Similar(photo, name));
             }
 
-            UiAction::GridSeen { first, last, columns, rows_a_page, offset, place } => {
+            UiAction::GridSeen { first, last, columns, rows_a_page, offset, place, went } => {
                 let grid = &mut self.rt.grid;
                 (grid.columns, grid.rows_a_page, grid.offset, grid.place) = (columns, rows_a_page, offset, place);
-                grid.scroll_to = None;
+                // A key pressed in this very frame may have named another place since.
+                if grid.scroll_to == went {
+                    grid.scroll_to = None;
+                }
                 self.fetch_thumbnails(ctx, first, last, columns);
             }
             UiAction::Select(photo) => self.lead_changes(|s, _| s.only(photo)),

@@ -267,7 +267,7 @@ fn failed_files_say_why_and_can_be_tried_again() {
     status.failed = 3;
     link.push(Event::Library(status));
     let mut w = window(&link, Setup::default());
-    click(&mut w, "Unreadable files");
+    click(&mut w, "Unreadable");
     pass(&mut w, 0.5);
     w.get_by_label("IMG_0002.jpg: the file ends in the middle of the picture");
     w.get_all_by_label("Try again").nth(1).unwrap().click();

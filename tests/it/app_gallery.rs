@@ -3,7 +3,7 @@
 //! With `GLIMPSE_GALLERY_PHOTOS=FOLDER` the pictures in it take the place of made-up ones.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use egui::{Theme, vec2};
 use egui_kittest::Harness;
@@ -11,23 +11,30 @@ use egui_kittest::kittest::Queryable as _;
 use glimpse::app::GlimpseApp;
 use glimpse::domain::{JobId, JobKind, JobState, JobStatus, PhotoId, Progress};
 use glimpse::engine::{Event, FailureKind};
+use image::RgbaImage;
 
 use super::support::{ScriptedLink, Setup, can_render, failure, library, pass, settle, window, window_on};
 
 type Window = Harness<'static, GlimpseApp>;
 
-fn photos() -> ScriptedLink {
-    let link = ScriptedLink::with_photos(312);
-    if let Some(folder) = std::env::var_os("GLIMPSE_GALLERY_PHOTOS") {
+/// Thumbnails and larger pictures of the folder that was named, read once.
+fn real_pictures() -> &'static (Vec<Arc<RgbaImage>>, Vec<Arc<RgbaImage>>) {
+    static PICTURES: OnceLock<(Vec<Arc<RgbaImage>>, Vec<Arc<RgbaImage>>)> = OnceLock::new();
+    PICTURES.get_or_init(|| {
+        let Some(folder) = std::env::var_os("GLIMPSE_GALLERY_PHOTOS") else { return Default::default() };
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
-        let pictures: Vec<_> = files.iter().filter_map(|file| image::open(file).ok()).take(48).collect();
-        let scaled = |w, h| {
-            let scale =
-                |p: &image::DynamicImage| Arc::new(p.resize(w, h, image::imageops::FilterType::Triangle).to_rgba8());
-            pictures.iter().map(scale).collect()
-        };
-        link.script(|script| (script.thumbs, script.pictures) = (scaled(440, 440), scaled(1600, 1200)));
+        let pictures: Vec<_> = files.iter().filter_map(|file| image::open(file).ok()).take(24).collect();
+        let scaled = |side| pictures.iter().map(|p| Arc::new(p.thumbnail(side, side).to_rgba8())).collect();
+        (scaled(400), scaled(1200))
+    })
+}
+
+fn photos() -> ScriptedLink {
+    let link = ScriptedLink::with_photos(312);
+    let (thumbs, pictures) = real_pictures();
+    if !thumbs.is_empty() {
+        link.script(|script| (script.thumbs, script.pictures) = (thumbs.clone(), pictures.clone()));
     }
     link
 }
@@ -193,6 +200,7 @@ fn app_gallery() {
             if !file.contains(&only) {
                 continue;
             }
+            println!("{file}");
             let mut setup = Setup { size, theme, ..Setup::default() };
             setup.saved.settings.language = Some(lang.into());
             let mut w = make(setup);

@@ -90,7 +90,7 @@ fn add_a_folder_find_a_photo_open_it_and_remove_the_folder() {
     w.key_press(Key::Escape);
     w.step();
 
-    w.get_by_label("Unreadable files").click();
+    w.get_by_label("Unreadable").click();
     wait(&mut w, "the bad file", |w| w.query_by_label_contains("broken.jpg: ").is_some());
 
     w.get_by_label("More for holiday").click();

@@ -41,8 +41,8 @@ catalogue! {
     AllPhotos: "All photos", "全部照片";
     Folders: "Folders", "文件夹";
     NeedsAttention: "Needs attention", "需要处理";
-    FailedFiles: "Unreadable files", "无法读取的文件";
-    MissingPhotos: "Missing photos", "丢失的照片";
+    FailedFiles: "Unreadable", "无法读取";
+    MissingPhotos: "Missing", "丢失";
     AddFolder: "Add folder…", "添加文件夹…";
     FolderOffline: "Not connected", "未连接";
     FolderIndexing: "Indexing", "正在索引";

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use egui::{
-    Align, Align2, Color32, CornerRadius, FontId, Id, Layout, Pos2, Rect, Response, Role, ScrollArea, Sense, Shape,
-    Slider, Stroke, StrokeKind, TextureHandle, Ui, Vec2, WidgetInfo, epaint::RectShape, pos2, vec2,
+    Align, Align2, Color32, CornerRadius, FontId, Frame, Id, Layout, Margin, Pos2, Rect, Response, Role, ScrollArea,
+    Sense, Shape, Slider, Stroke, StrokeKind, TextureHandle, Ui, Vec2, WidgetInfo, epaint::RectShape, pos2, vec2,
 };
 
 use crate::app::actions::UiAction;
@@ -34,6 +34,9 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     if shown.ids.is_empty() {
         return nothing(ui, view);
     }
+    if shown.ranking.as_ref().is_some_and(|ranking| ranking.nothing_likely) {
+        nothing_likely(ui, view);
+    }
     photos(ui, view, shown, out);
 }
 
@@ -49,15 +52,6 @@ fn header(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
             ui.add_space(space::L);
             size_slider(ui, view, out);
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                let nothing_likely = shown.and_then(|s| s.ranking.as_ref()).is_some_and(|r| r.nothing_likely);
-                if nothing_likely && count != Some(0) {
-                    let words = match &view.rt.asked {
-                        Asked::Text(query) => view.lang.fill(Msg::NothingLikely, &[("query", query)]),
-                        _ => view.lang.text(Msg::NothingLikelyPicture).to_owned(),
-                    };
-                    ui.add(egui::Label::new(words).truncate());
-                    return;
-                }
                 ui.add(egui::Label::new(strong(title, text::BODY)).truncate());
                 if let Some(count) = count.filter(|&count| count > 0) {
                     let words = match view.rt.asked {
@@ -107,6 +101,21 @@ fn size_slider(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         out.push(UiAction::SetThumbnailSize(side));
     }
     ui.label(icon(icons::SQUARES_FOUR, text::SMALL).color(view.tokens.text_weak));
+}
+
+/// Even the best hit is a poor one: said before the photos are looked at.
+fn nothing_likely(ui: &mut Ui, view: &View<'_>) {
+    let words = match &view.rt.asked {
+        Asked::Text(query) => view.lang.fill(Msg::NothingLikely, &[("query", query)]),
+        _ => view.lang.text(Msg::NothingLikelyPicture).to_owned(),
+    };
+    let side = space::L as i8;
+    Frame::new().inner_margin(Margin { left: side, right: side, top: 0, bottom: space::M as i8 }).show(ui, |ui| {
+        ui.horizontal_top(|ui| {
+            ui.label(icon(icons::INFO, text::LARGE).color(view.tokens.warn));
+            ui.add(egui::Label::new(words).wrap());
+        });
+    });
 }
 
 /// An empty list, and why.
@@ -172,6 +181,7 @@ fn photos(ui: &mut Ui, view: &View<'_>, shown: &Shown, out: &mut Vec<UiAction>) 
             rows_a_page: (page / grid.pitch) as usize,
             offset: viewport.min.y,
             place: anchor(shown, &grid, &places, top),
+            went: view.rt.grid.scroll_to,
         });
     });
 }

@@ -161,7 +161,7 @@ fn facts(ui: &mut Ui, view: &View<'_>, details: &Details) {
     if meta.width > 0 && meta.height > 0 {
         let megapixels = f64::from(meta.width) * f64::from(meta.height) / 1e6;
         let size =
-            format!("{} × {} · {megapixels:.1} MP · {}", meta.width, meta.height, lang.bytes(photo.stamp.size_bytes));
+            format!("{} × {} · {megapixels:.1} MP\n{}", meta.width, meta.height, lang.bytes(photo.stamp.size_bytes));
         field(ui, view, Msg::InfoSize, &size);
     } else {
         field(ui, view, Msg::InfoSize, &lang.bytes(photo.stamp.size_bytes));

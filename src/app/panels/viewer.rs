@@ -33,7 +33,7 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
                 for (glyph, msg, action) in [
                     (icons::FRAME_CORNERS, Msg::ZoomFit, UiAction::ZoomFit),
                     (icons::PLUS, Msg::ZoomIn, zoom(STEP)),
-                    (icons::MAGNIFYING_GLASS, Msg::ZoomOut, zoom(STEP.recip())),
+                    (icons::MINUS, Msg::ZoomOut, zoom(STEP.recip())),
                 ] {
                     if icon_button(ui, glyph, text(msg)).clicked() {
                         out.push(action);

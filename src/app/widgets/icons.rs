@@ -34,3 +34,4 @@ pub const ARROW_SQUARE_OUT: &str = "\u{E5DE}";
 pub const LINK_BREAK: &str = "\u{E2E4}";
 pub const LOCK_SIMPLE: &str = "\u{E308}";
 pub const SQUARES_FOUR: &str = "\u{E464}";
+pub const MINUS: &str = "\u{E32A}";

@@ -125,8 +125,9 @@ pub fn rail_row(ui: &mut Ui, row: &RailRow<'_>) -> Response {
     let glyph_font = FontId::new(text::ICON, fonts::icons());
     painter.text(glyph_at, Align2::CENTER_CENTER, row.glyph, glyph_font.clone(), tokens.text_weak);
 
+    // The menu button takes the right end while the pointer is near.
     let menu_open = row.menu && (response.contains_pointer() || row.selected);
-    let mut right = rect.right() - if row.menu { TARGET.x } else { space::M };
+    let mut right = rect.right() - if menu_open { TARGET.x } else { space::M };
     if let Some((glyph, ink, _)) = row.signal {
         let at = pos2(right - text::ICON / 2.0, middle);
         painter.text(at, Align2::CENTER_CENTER, glyph, glyph_font, ink);
@@ -134,10 +135,7 @@ pub fn rail_row(ui: &mut Ui, row: &RailRow<'_>) -> Response {
     }
     if let Some(count) = &row.count {
         let font = FontId::proportional(text::SMALL);
-        let at = pos2(if menu_open || !row.menu { right } else { right + TARGET.x - space::M }, middle);
-        // The count stands where the menu button will be, and makes room for it.
-        let at = if row.signal.is_some() { pos2(right, middle) } else { at };
-        let drawn = painter.text(at, Align2::RIGHT_CENTER, count, font, tokens.text_weak);
+        let drawn = painter.text(pos2(right, middle), Align2::RIGHT_CENTER, count, font, tokens.text_weak);
         right = drawn.left() - space::S;
     }
     let left = rect.left() + space::XL + space::S + 2.0;
