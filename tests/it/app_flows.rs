@@ -148,7 +148,7 @@ fn keys_move_open_and_come_back() {
     w.key_press(Key::End);
     pass(&mut w, 1.0);
     assert_eq!(w.state().runtime().selection.lead(), Some(PhotoId(40)));
-    w.get_by_label("IMG_0040.jpg");
+    assert_eq!(w.get_all_by_label("IMG_0040.jpg").count(), 2, "in the grid and in the inspector");
 }
 
 #[test]
