@@ -12,13 +12,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use glimpse::domain::CancelToken;
-use glimpse::media::read_photo;
+use glimpse::media::{ThumbnailCache, read_photo};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 
 /// Shorter side that the built-in pack asks for.
 const MIN_SIDE: u32 = 292;
-const ROUNDS: usize = 5;
+const LEAST_ROUNDS: u32 = 3;
+const LEAST_TIME: Duration = Duration::from_millis(300);
 
 fn main() {
     let folder = std::env::temp_dir().join(format!("glimpse-bench-{}", std::process::id()));
@@ -46,6 +47,12 @@ fn measure(name: &str, path: &Path) {
     report("glimpse, file to pixels with hash and metadata", &bytes, || {
         black_box(read_photo(path, MIN_SIDE, &CancelToken::never()).is_ok());
     });
+    let thumbnails = std::env::temp_dir().join(format!("glimpse-bench-thumbnails-{}", std::process::id()));
+    let cache = ThumbnailCache::new(&thumbnails);
+    report("glimpse, keeping its thumbnail", &bytes, || {
+        black_box(cache.put(&decoded.content, &decoded.image).is_ok());
+    });
+    let _ = std::fs::remove_dir_all(thumbnails);
     report("jpeg-decoder, scaled", &bytes, || {
         let mut decoder = jpeg_decoder::Decoder::new(bytes.as_slice());
         let scaled = decoder.scale(width as u16, height as u16).is_ok();
@@ -56,15 +63,19 @@ fn measure(name: &str, path: &Path) {
     });
 }
 
-/// The cheapest of some rounds: what costs more was disturbed.
+/// The mean over enough rounds that the clock's ticks do not show.
 fn report(name: &str, bytes: &[u8], mut work: impl FnMut()) {
-    let cheapest = (0..ROUNDS).map(|_| {
-        let start = (cpu_time(), Instant::now());
+    let clock = Instant::now();
+    let now = || cpu_time().unwrap_or_else(|| clock.elapsed());
+    work();
+    let start = now();
+    let mut rounds = 0;
+    while rounds < LEAST_ROUNDS || now() - start < LEAST_TIME {
         work();
-        cpu_time().zip(start.0).map_or_else(|| start.1.elapsed(), |(end, start)| end - start)
-    });
-    let secs = cheapest.min().unwrap_or_default().as_secs_f64();
-    println!("  {:7.1} ms  {:6.0} MB/s  {name}", secs * 1e3, bytes.len() as f64 / 1e6 / secs);
+        rounds += 1;
+    }
+    let secs = (now() - start).as_secs_f64() / f64::from(rounds);
+    println!("  {:7.2} ms  {:6.0} MB/s  {name}", secs * 1e3, bytes.len() as f64 / 1e6 / secs);
 }
 
 /// What this thread has used of a core so far; `None` where the system does not say (then wall time has to do).
