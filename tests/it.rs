@@ -3,12 +3,22 @@
 #[cfg(feature = "gui")]
 #[path = "it/app.rs"]
 mod app;
+#[path = "it/architecture.rs"]
+mod architecture;
+#[path = "it/cli.rs"]
+mod cli;
+#[path = "it/engine.rs"]
+mod engine;
+#[path = "it/indexing.rs"]
+mod indexing;
 #[path = "it/lite_align.rs"]
 mod lite_align;
 #[path = "it/media.rs"]
 mod media;
 #[path = "it/models.rs"]
 mod models;
+#[path = "it/photos.rs"]
+mod photos;
 #[path = "it/search.rs"]
 mod search;
 #[path = "it/store.rs"]

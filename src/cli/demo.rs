@@ -16,7 +16,7 @@ use super::session::Session;
 use super::{Window, plural};
 
 /// What is asked of the samples, in both languages.
-const QUERIES: [&str; 6] = ["a cat", "a rocket taking off", "a cup of coffee", "一只猫", "天空中的火箭", "一杯咖啡"];
+const QUERIES: [&str; 6] = ["a raccoon", "two dogs at a window", "a boat on a lake", "一只鸟", "日落", "森林里的小溪"];
 /// Photos shown for each.
 const SHOWN: usize = 3;
 
@@ -25,12 +25,13 @@ pub fn demo(mut session: Session, no_window: bool, out: &mut Output) -> Result<O
     let samples = session.paths.asset("samples").context(
         "the sample photos are not there: they lie in the program's assets folder (set GLIMPSE_ASSETS to it)",
     )?;
+    // Before the folders change: `--model` may name a pack of the person's.
+    let model = session.align(None)?;
     let temporary = TemporaryFolder::new("glimpse-demo")?;
     session.paths.data = temporary.path().join("data");
     session.paths.cache = temporary.path().join("cache");
     session.library = session.paths.library();
 
-    let model = session.align(None)?;
     out.text(format!("Indexing the sample photos: {}", samples.display()))?;
     let report = index_folders(&session, std::slice::from_ref(&samples), false, model.as_ref())?;
     print_report(&report, model.device(), out)?;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::domain::Progress;
-use crate::indexing::{JobControl, Observer, Report, Root, RootProblem, Run};
+use crate::indexing::{self, JobControl, Observer, Report, Root, RootProblem, Run};
 use crate::media::ThumbnailCache;
 use crate::media::walk::WalkOptions;
 use crate::models::align::AlignModel;
@@ -78,10 +78,19 @@ pub fn index_folders(
         control: &control,
         decode_threads: 0,
     };
+    let broken_off = reader.unfinished_jobs()?;
+    if !broken_off.is_empty() {
+        log::info!("an earlier run was broken off (or another one is under way); this one goes on from where it came");
+    }
+    let job = store.job_started("index")?;
     let mut encoder: &dyn AlignModel = model;
     let mut bar = Bar { shown: session.shows_progress(), last: None };
     let report = run.run(&reader, &mut encoder, &mut store, &mut bar);
     bar.clear();
+    // The run's own error is the one to report.
+    if let Err(error) = store.job_finished(job, &indexing::outcome(&report)) {
+        log::debug!("the end of the run was not noted: {error}");
+    }
     let mut report = report?;
     report.problems.extend(mistyped);
     Ok(report)

@@ -1,7 +1,7 @@
 //! Jobs: one at a time on a thread of its own, each with a status and a handle to steer it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::config::{Paths, Settings};
 use crate::domain::{FileStamp, FolderId, JobId, JobKind, JobState, JobStatus, PhotoId, Progress};
-use crate::indexing::{IndexError, JobControl, Observer, Report, Root, Run};
+use crate::indexing::{self, IndexError, JobControl, Observer, Report, Root, Run};
 use crate::media::ThumbnailCache;
 use crate::media::walk::WalkOptions;
 use crate::models::align::AlignModel;
@@ -107,16 +107,28 @@ impl Jobs {
     }
 
     fn run(&self, requests: &Receiver<Request>) {
-        let ids = AtomicU64::new(1);
-        for request in requests {
+        let resumed = self.broken_off().then_some(Request::Index(None));
+        for (request, id) in resumed.into_iter().chain(requests).zip(1..) {
             if self.closing.load(Ordering::Relaxed) {
                 return;
             }
-            let id = JobId(ids.fetch_add(1, Ordering::Relaxed));
-            if let Err(failure) = self.perform(request, id) {
+            if let Err(failure) = self.perform(request, JobId(id)) {
                 self.outbox.notice(failure);
             }
         }
+    }
+
+    /// Whether an indexing run never came to its end: a crash, a power cut. Asked once; what is resumed is noted as ended.
+    fn broken_off(&self) -> bool {
+        let noted = Reader::open(&self.library).and_then(|reader| reader.unfinished_jobs());
+        let jobs = noted.unwrap_or_default();
+        for job in &jobs {
+            let id = job.id;
+            if let Err(error) = self.writer.with(move |store| store.job_finished(id, "broken off")) {
+                log::debug!("a broken-off run could not be noted: {error}");
+            }
+        }
+        !jobs.is_empty()
     }
 
     fn perform(&self, request: Request, id: JobId) -> Result<(), Failure> {
@@ -225,6 +237,8 @@ impl Jobs {
             store.drop_damaged_embeddings(model)?;
             Ok(model)
         })?;
+        let JobKind::Index(what) = status.kind.clone();
+        let noted = self.writer.with(move |store| store.job_started(&what))?;
         let mut trouble = |error: Option<&StoreError>| {
             self.read_only.store(error.is_some_and(|e| !matches!(e, StoreError::DiskFull { .. })), Ordering::Relaxed);
             match error {
@@ -260,7 +274,13 @@ impl Jobs {
             decode_threads: 0,
         };
         let mut encoder = self.compute.encoder(Arc::clone(&model));
-        run.run(reader, &mut encoder, &mut library, &mut observer)
+        let result = run.run(reader, &mut encoder, &mut library, &mut observer);
+        let outcome = indexing::outcome(&result);
+        // Of no weight beside the run's own result.
+        if let Err(error) = self.writer.with(move |store| store.job_finished(noted, &outcome)) {
+            log::debug!("the end of the run was not noted: {error}");
+        }
+        result
     }
 }
 

@@ -128,6 +128,15 @@ pub struct Report {
     pub survey_secs: f32,
 }
 
+/// How a run ended, for the library's list of jobs: `done`, `cancelled`, or why not.
+pub fn outcome(result: &Result<Report, IndexError>) -> String {
+    match result {
+        Ok(report) if report.cancelled => "cancelled".to_owned(),
+        Ok(_) => "done".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// Sees a run as it goes. Called from the run's own threads.
 pub trait Observer: Send {
     /// Photos done of those that need work; at most a few times a second.

@@ -212,7 +212,8 @@ impl<'a> Moves<'a> {
 
     /// A known file is read to see whether only its stamp changed; any file if a photo of its size is sought.
     fn worth_hashing(&self, stamp: FileStamp, before: Option<&Known>) -> bool {
-        before.is_some_and(|k| k.stamp.size_bytes == stamp.size_bytes) || self.sizes.contains(&stamp.size_bytes)
+        let perhaps_the_same = |k: &Known| k.content.is_some() && k.stamp.size_bytes == stamp.size_bytes;
+        before.is_some_and(perhaps_the_same) || self.sizes.contains(&stamp.size_bytes)
     }
 
     fn vacant(

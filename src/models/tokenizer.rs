@@ -152,6 +152,9 @@ impl Tokenizer {
 
     fn encode_input(&self, input: tokenizers::EncodeInput) -> Result<Encoded, ModelError> {
         let encoding = self.inner.encode(input, true).map_err(|e| damaged(&self.path, &e))?;
+        if !encoding.get_overflowing().is_empty() {
+            log::warn!("a text is longer than the model reads: only its first {} tokens count", encoding.len());
+        }
         Ok(Encoded { ids: encoding.get_ids().to_vec(), types: encoding.get_type_ids().to_vec() })
     }
 }
