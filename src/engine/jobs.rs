@@ -43,7 +43,10 @@ pub(super) enum Request {
 
 /// The running job, as others may steer it.
 #[derive(Clone, Default)]
-pub(super) struct Board(Arc<Mutex<Option<(JobStatus, Arc<JobControl>)>>>);
+pub(super) struct Board(Arc<Mutex<Option<Job>>>);
+
+/// A job's status, and the handle that steers it.
+type Job = (JobStatus, Arc<JobControl>);
 
 impl Board {
     /// Holds the job or lets it go on; the changed status is for the window.
@@ -73,7 +76,7 @@ impl Board {
         Some(status.clone())
     }
 
-    fn set(&self, job: Option<(JobStatus, Arc<JobControl>)>) {
+    fn set(&self, job: Option<Job>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = job;
     }
 }

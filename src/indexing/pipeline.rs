@@ -190,10 +190,10 @@ impl Pipeline<'_> {
     }
 
     /// The tower: gathers batches, encodes them, hands rows to the writer. Returns seconds busy and seconds starved.
-    fn encode_all<'t>(
+    fn encode_all(
         &self,
         encoder: &mut dyn Encoder,
-        incoming: &Receiver<(&'t Task, Result<Photo, Skipped>)>,
+        incoming: &Receiver<(&Task, Result<Photo, Skipped>)>,
         batches: &Sender<Batch>,
     ) -> Result<(f32, f32), IndexError> {
         let (mut busy, mut starved) = (Duration::ZERO, Duration::ZERO);
