@@ -17,6 +17,8 @@ use rayon::prelude::*;
 const LIMIT: usize = 200;
 const ROUNDS: usize = 15;
 
+type Contender<'a> = Box<dyn FnMut() -> Vec<Hit> + 'a>;
+
 fn main() {
     let rows = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(100_000);
     println!("{rows} vectors, best {LIMIT}, {} threads, {ROUNDS} rounds", rayon::current_num_threads());
@@ -29,7 +31,7 @@ fn main() {
 fn compare(rows: usize, dim: usize) {
     let vectors: Vec<f32> = (0..rows).into_par_iter().flat_map_iter(|row| unit(dim, row as u64)).collect();
     let query = Embedding::new(unit(dim, u64::MAX)).unwrap_or_else(|e| panic!("{e}"));
-    let mut contenders: Vec<(String, Box<dyn FnMut() -> Vec<Hit> + '_>)> = Vec::new();
+    let mut contenders: Vec<(String, Contender<'_>)> = Vec::new();
     for kernel in Kernel::all() {
         let mut index = FlatIndex::with_kernel(dim, kernel);
         index.reserve(rows);
