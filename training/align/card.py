@@ -25,7 +25,7 @@ through two projections of its own. Texts are read as `query: ...`, at most {max
 
 ## Data and its terms
 Trained on the photos and captions of Flickr8k (Hodosh et al. 2013) with the Chinese captions of Flickr8k-CN (Li
-et al. 2016: native captions and machine translations), on 2,316 photos of COCO-QA (Ren et al. 2015; MS COCO train2014) with
+et al. 2016; which of them, see the settings below), on 2,316 photos of COCO-QA (Ren et al. 2015; MS COCO train2014) with
 statements made from questions and answers, and on the names of the 1,000 ImageNet classes in both languages
 (`training/align/imagenet_zh.tsv`). Flickr8k and Flickr8k-CN are for research and education; COCO-QA's annotations are CC BY 4.0;
 the photos belong to their authors and are not part of the pack. Whoever uses the heads commercially
@@ -33,7 +33,7 @@ should train them anew on data with other terms: see below.
 
 ## Figures
 Measured in PyTorch by the training run that wrote this file, on the pack's own rounded numbers, in percent.
-`flickr8k`: 1,000 held-out photos (val), {queries} captions each. `cocoqa`: 450 photos held out with a seed, from heads trained
+`flickr8k`: 1,000 held-out photos (val), {queries} of each photo's captions a language. `cocoqa`: 450 photos held out with a seed, from heads trained
 without them. `class prototypes`: the classifier's rows in place of photos, searched by class name; an upper bound, not photos.
 
 | | text to image R@1/5/10 | image to text R@1/5/10 |
@@ -45,7 +45,7 @@ Settings: {settings}.
 {evaluated}
 Scores (cosine in the joint space) on val, of captions with their own photo and of texts about other things, nonsense and other languages:
 median of matching {m50}, 5th percentile {m5}; the best of 1,000 photos for an unrelated text: median {b50}, 95th percentile {b95}.
-A text about something else thus seldom reaches what a fitting one reaches, but the two overlap: a low score means doubt, not proof.
+The two overlap much: among 1,000 photos, one often scores as high for an unrelated text as a fitting photo does. A low score means doubt, a high one no proof.
 
 The vocabulary cut changes how {cut_en:.2%} of val's English and {cut_zh:.2%} of its Chinese captions are split; no piece became unknown.
 
@@ -78,7 +78,7 @@ def text(metrics, calibration, settings, heads_hash):
              for name, m in metrics.items() if "text_to_image" in m]
     vocabulary = metrics["vocabulary"]
     return TEMPLATE.format(
-        dim=768, queries={1000: "one", 5000: "five"}[metrics["flickr8k_en"]["queries"]], evaluated=program_figures(heads_hash), rows=vocabulary["rows"], of=vocabulary["of"], max_tokens=128, table="\n".join(lines), settings=settings,
+        dim=768, queries={1000: "the first", 5000: "all"}[metrics["flickr8k_en"]["queries"]], evaluated=program_figures(heads_hash), rows=vocabulary["rows"], of=vocabulary["of"], max_tokens=128, table="\n".join(lines), settings=settings,
         m50=calibration["matching"]["p50"], m5=calibration["matching"]["p5"],
         b50=calibration["best_of_1000_unrelated"]["p50"], b95=calibration["best_of_1000_unrelated"]["p95"],
         cut_en=vocabulary["val"]["en"]["split_otherwise"], cut_zh=vocabulary["val"]["zh"]["split_otherwise"])

@@ -167,13 +167,12 @@ class Layer(nn.Module):
         self.intermediate = block(dense=nn.Linear(width, inner))
         self.output = block(dense=nn.Linear(inner, width), LayerNorm=nn.LayerNorm(width, eps))
 
-    def forward(self, x, mask, dropout=0.0):
-        drop = lambda t: F.dropout(t, dropout, self.training)
+    def forward(self, x, mask):
         n, length, width = x.shape
         q, k, v = (self.attention["self"][m](x).view(n, length, self.heads, -1).transpose(1, 2) for m in ("query", "key", "value"))
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, length, width)
-        x = self.attention["output"]["LayerNorm"](x + drop(self.attention["output"]["dense"](seen)))
-        return self.output["LayerNorm"](x + drop(self.output["dense"](F.gelu(self.intermediate["dense"](x)))))
+        x = self.attention["output"]["LayerNorm"](x + self.attention["output"]["dense"](seen))
+        return self.output["LayerNorm"](x + self.output["dense"](F.gelu(self.intermediate["dense"](x))))
 
 
 class TextTower(nn.Module):
@@ -211,11 +210,11 @@ class TextTower(nn.Module):
             x = layer(x, mask)
         return x
 
-    def upper(self, x, seen, dropout=0.0):
+    def upper(self, x, seen):
         """[B,L,384] and which tokens are real [B,L] -> unit sentence vectors [B,384]."""
         mask = attention_mask(seen)
         for layer in self.encoder["layer"][FIRST_TUNED_LAYER:]:
-            x = layer(x, mask, dropout)
+            x = layer(x, mask)
         return F.normalize((x * seen[..., None]).sum(1), dim=1)
 
     def forward(self, ids):
@@ -236,16 +235,6 @@ class States:
 
     def __len__(self):
         return len(self.vectors)
-
-    def batch(self, rows):
-        """States [B,L,384] f32 and which tokens are real [B,L]."""
-        spans = [(int(self.ends[i]), int(self.ends[i + 1])) for i in rows]
-        out = torch.zeros(len(spans), max(b - a for a, b in spans), self.flat.shape[1])
-        seen = torch.zeros(out.shape[:2], dtype=torch.bool)
-        for i, (a, b) in enumerate(spans):
-            out[i, :b - a] = torch.from_numpy(np.asarray(self.flat[a:b], np.float32))
-            seen[i, :b - a] = True
-        return out, seen
 
 
 def session(tower, cache, threads):

@@ -24,7 +24,6 @@ class Settings:
     smoothing: float = 0.05
     classes: float = 0.3
     prototype_noise: float = 0.3
-    mixup: float = 0.0
     cells: int = 27
     average: float = 0.98
     dropout: float = 0.3
@@ -75,14 +74,6 @@ def fit(corpus, settings, held_out, log):
         said = torch.cat([choices[kind, torch.arange(len(flickr))], qa.said["statement"].pick(coco, generator)])
         k = scale.exp().clamp(max=100)
         loss = contrast(heads.image(grid, mean), heads.text(said), k, s.smoothing)
-        if s.mixup:
-            # Two photos' grids blended lie between their texts.
-            share, other = torch.distributions.Beta(s.mixup, s.mixup).sample(), torch.randperm(len(rows), generator=generator)
-            blend = lambda t: share * t + (1 - share) * t[other]
-            x, y = heads.image(blend(grid), blend(mean)), heads.text(said)
-            own = torch.arange(len(rows))
-            logits = k * x @ y.T
-            loss = (loss + share * F.cross_entropy(logits, own) + (1 - share) * F.cross_entropy(logits, other)) / 2
         if s.classes:
             some = torch.randperm(len(corpus.prototypes), generator=generator)[:256]
             if step % 2:
