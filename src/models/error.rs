@@ -40,6 +40,9 @@ pub enum ModelError {
     /// The device asked for cannot be had, or not for this model.
     #[error("{0}")]
     Device(String),
+    /// A picture that cannot be brought into the model's size.
+    #[error("{0}")]
+    Picture(String),
     /// What the model gave is not an embedding.
     #[error("the model gave no usable embedding: {0}")]
     Embedding(#[from] EmbeddingError),

@@ -72,7 +72,7 @@ impl Preprocess {
     pub fn apply(&self, photo: &RgbImage) -> Result<Vec<f32>, ModelError> {
         let (w, h) = photo.dimensions();
         if w == 0 || h == 0 {
-            return Err(ModelError::Device("the picture has no pixels".into()));
+            return Err(ModelError::Picture("the picture has no pixels".into()));
         }
         let (size, filter) = match self.resize {
             None => ((w, h), None),
@@ -85,7 +85,7 @@ impl Preprocess {
         };
         let (cw, ch) = self.crop.unwrap_or(size);
         if cw > size.0 || ch > size.1 {
-            return Err(ModelError::Device(format!(
+            return Err(ModelError::Picture(format!(
                 "a crop of {cw}x{ch} is larger than the picture of {}x{}",
                 size.0, size.1
             )));
@@ -244,7 +244,6 @@ impl HfProcessor {
         // EfficientNet's processor divides by the deviation once more for its classifier.
         if efficientnet && self.include_top.unwrap_or(true) {
             let extra = self.image_std.ok_or_else(|| missing("image_std"))?;
-            mean = std::array::from_fn(|i| mean[i]);
             std = std::array::from_fn(|i| std[i] * extra[i]);
         }
         checked(Preprocess { resize, crop, rescale, mean, std })

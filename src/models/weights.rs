@@ -231,13 +231,15 @@ impl View<'_> {
     /// An embedding table `[rows, cols]`, left in the file where it can be.
     pub fn table(&self, name: &str, rows: usize, cols: usize) -> Result<Table, ModelError> {
         let (full, entry) = self.entry(name)?;
-        // Reads every number once: a NaN is found at load, not in somebody's query.
-        let matrix = self.read(name, &[rows, cols], rows, cols)?;
-        let store = match (&entry.source, entry.kind) {
-            (Source::Mapped(file, from, to), Kind::F32 | Kind::F16 | Kind::Bf16 | Kind::Q4 | Kind::Q8) => {
+        let store = match &entry.source {
+            Source::Mapped(file, from, to)
+                if entry.shape == [rows, cols] && finite(entry.kind, &file.map[*from..*to]) =>
+            {
+                release(&file.map, *from, *to);
                 Rows::Mapped(Arc::clone(file), *from, *to, entry.kind)
             }
-            _ => Rows::Owned(matrix),
+            // Not mapped, or not as it should be: then this says what is wrong.
+            _ => Rows::Owned(self.read(name, &[rows, cols], rows, cols)?),
         };
         Ok(Table { name: full, rows, cols, store })
     }
@@ -383,6 +385,20 @@ fn numbers(kind: Kind, bytes: &[u8]) -> Option<MatrixData> {
         }
         Kind::Other(_) => return None,
     })
+}
+
+/// True for numbers of a kind that tables come in, all of them finite: a NaN is
+/// found at load, not in somebody's query.
+fn finite(kind: Kind, bytes: &[u8]) -> bool {
+    let scales = |block: usize| bytes.chunks_exact(block).all(|b| f16::from_le_bytes([b[0], b[1]]).is_finite());
+    match kind {
+        Kind::F32 => bytes.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).is_finite()),
+        Kind::F16 => bytes.as_chunks().0.iter().all(|b| f16::from_le_bytes(*b).is_finite()),
+        Kind::Bf16 => bytes.as_chunks().0.iter().all(|b| bf16::from_le_bytes(*b).is_finite()),
+        Kind::Q4 => scales(18),
+        Kind::Q8 => scales(34),
+        Kind::I64 | Kind::Other(_) => false,
+    }
 }
 
 /// Gives the pages of a tensor that has been copied back to the system: without
