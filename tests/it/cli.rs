@@ -49,7 +49,7 @@ impl World {
 
     /// Runs with `--json`.
     fn run(&self, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Gave {
-        gave(self.command(args).arg("--json").output().unwrap())
+        gave(self.command(&[&"--json"]).args(args.iter().map(|arg| arg.as_ref())).output().unwrap())
     }
 
     fn index(&self, folder: &Path) -> Gave {
@@ -259,7 +259,13 @@ fn names_of_every_kind_come_back_as_they_are() {
     for (seed, name) in names.iter().enumerate() {
         let path = folder.join(std::ffi::OsStr::from_bytes(name));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        photos::patch(RED, seed as u32).save_with_format(&path, image::ImageFormat::Jpeg).unwrap();
+        // Two of them unlike the rest, so that what is like them is known.
+        let colour = match *name {
+            b"-rf.jpg" => BLUE,
+            b"\xff\xfe.jpg" => GREEN,
+            _ => RED,
+        };
+        photos::patch(colour, seed as u32).save_with_format(&path, image::ImageFormat::Jpeg).unwrap();
     }
     fs::write(folder.join(".jpeg"), "hidden").unwrap();
     let index = |command: &mut Command| gave(command.env("LC_ALL", "C").output().unwrap());
