@@ -116,9 +116,18 @@ impl UserCommand {
         }
     }
 
+    /// Its keys as they are written, punctuation by its sign, the most telling first.
+    pub fn key_texts(self, ctx: &Context) -> Vec<String> {
+        let written = |shortcut: &KeyboardShortcut| {
+            let (text, key) = (ctx.format_shortcut(shortcut), shortcut.logical_key);
+            text.strip_suffix(key.name()).map(|rest| format!("{rest}{}", key.symbol_or_name())).unwrap_or(text)
+        };
+        self.shortcuts().iter().map(written).collect()
+    }
+
     /// The key to show beside its name.
     pub fn key_text(self, ctx: &Context) -> Option<String> {
-        self.shortcuts().first().map(|shortcut| ctx.format_shortcut(shortcut))
+        self.key_texts(ctx).into_iter().next()
     }
 
     /// Keys that mean something else while text is edited, or while a button has the focus.

@@ -1,6 +1,6 @@
 //! Every command by its name: type a few letters, press Enter.
 
-use egui::{Id, Key, ScrollArea, TextEdit, Ui};
+use egui::{Align2, Id, Key, ScrollArea, TextEdit, Ui};
 
 use crate::app::actions::UiAction;
 use crate::app::commands::UserCommand;
@@ -14,7 +14,7 @@ pub fn show(ui: &mut Ui, view: &View<'_>, typed: &str, out: &mut Vec<UiAction>) 
     sheets::title(ui, view, view.lang.text(Msg::PaletteTitle), out);
     let mut text = typed.to_owned();
     let edit = TextEdit::singleline(&mut text).id(Id::unique("palette field")).desired_width(f32::INFINITY);
-    let edit = edit.hint_text(view.lang.text(Msg::PaletteHint));
+    let edit = edit.hint_text(view.lang.text(Msg::PaletteHint)).align(Align2::LEFT_CENTER);
     let response = ui.add(edit).accessible_name(view.lang.text(Msg::PaletteHint));
     if view.rt.overlay_is_new {
         response.request_focus();

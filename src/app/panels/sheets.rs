@@ -1,8 +1,8 @@
 //! Sheets over the window: settings, keys, a path typed by hand, "remove this folder?".
 
 use egui::{
-    Align, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Slider, TextEdit, Ui,
-    vec2,
+    Align, Align2, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Slider, TextEdit,
+    Ui, vec2,
 };
 
 use crate::app::actions::UiAction;
@@ -124,21 +124,21 @@ fn help(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     title(ui, view, view.lang.text(Msg::HelpTitle), out);
     let height = ui.ctx().content_rect().height() - 240.0;
     ScrollArea::vertical().id_salt("help").max_height(height.max(160.0)).show(ui, |ui| {
-        Grid::new("keys").num_columns(2).striped(false).spacing([space::XL, space::S]).show(ui, |ui| {
-            for command in UserCommand::ALL.into_iter().filter(|command| !command.shortcuts().is_empty()) {
-                let (label, tip) = command.words();
-                ui.vertical(|ui| {
-                    ui.spacing_mut().item_spacing.y = 0.0;
-                    ui.label(view.lang.text(label));
-                    ui.label(weak(view.lang.text(tip), view.tokens));
-                });
-                let keys: Vec<_> = command.shortcuts().iter().map(|keys| ui.ctx().format_shortcut(keys)).collect();
+        for command in UserCommand::ALL.into_iter().filter(|command| !command.shortcuts().is_empty()) {
+            let (label, tip) = command.words();
+            ui.horizontal(|ui| {
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    ui.add_space(space::S);
+                    let keys = command.key_texts(ui.ctx());
                     ui.label(RichText::new(keys.join("   ")).color(view.tokens.text_weak));
+                    ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                        ui.spacing_mut().item_spacing.y = 0.0;
+                        ui.label(view.lang.text(label));
+                        ui.add(Label::new(weak(view.lang.text(tip), view.tokens)).truncate());
+                    });
                 });
-                ui.end_row();
-            }
-        });
+            });
+        }
     });
     ui.separator();
     ui.add(Label::new(weak(view.lang.text(Msg::HelpMouse), view.tokens)).wrap());
@@ -155,6 +155,7 @@ fn type_path(ui: &mut Ui, view: &View<'_>, kind: PickKind, typed: &str, dialog_i
     ui.add_space(space::S);
     let mut text = typed.to_owned();
     let edit = TextEdit::singleline(&mut text).id(Id::unique("path field")).desired_width(f32::INFINITY);
+    let edit = edit.align(Align2::LEFT_CENTER);
     let edit = edit.hint_text(if cfg!(windows) { r"C:\Users\…\Pictures" } else { "~/Pictures" });
     let response = ui.add(edit).accessible_name(view.lang.text(Msg::PathField));
     if view.rt.overlay_is_new {
