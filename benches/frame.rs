@@ -1,4 +1,5 @@
-//! CPU time of one frame of the window: logic, layout and tessellation, without a GPU.
+//! CPU time (of this thread, whatever else the machine does) of one frame of the window:
+//! logic, layout and tessellation, without a GPU.
 //!
 //! `cargo bench --bench frame` scrolls through 100,000 photos at 1920x1200, thumbnails
 //! arriving all the while, and prints the median and the slow end in milliseconds for
@@ -8,8 +9,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
+use cpu_time::ThreadTime;
 use egui::{Event as Input, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, vec2};
 use glimpse::app::{EngineLink, GlimpseApp, PickKind, PickStart, SavedState, ServiceEvent, Services};
 use glimpse::domain::{FolderId, Hit, PhotoId, SearchCost};
@@ -83,7 +84,7 @@ impl Bench {
         self.time += 1.0 / 60.0;
         let screen_rect = Some(Rect::from_min_size(Pos2::ZERO, SIZE));
         let input = RawInput { screen_rect, time: Some(self.time), events, ..RawInput::default() };
-        let since = Instant::now();
+        let since = ThreadTime::now();
         let mut output = self.ctx.run_ui(input, |ui| {
             let ctx = ui.ctx().clone();
             self.app.step(&ctx);

@@ -3,7 +3,7 @@
 //! Nothing is decoded here. What the engine sends becomes a texture, a few a frame, so
 //! that no frame is late; what was not seen for longest goes first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 
@@ -13,10 +13,12 @@ use crate::engine::{Failure, Thumb};
 /// Texture memory that may be held, unless the screen itself shows more.
 const BUDGET_BYTES: usize = 192 << 20;
 /// Bytes turned into textures in one frame.
-const UPLOAD_BYTES: usize = 3 << 20;
+const UPLOAD_BYTES: usize = 2 << 20;
 /// An answer that has not come after this long is asked for again (seconds).
 const ASK_AGAIN: f64 = 3.0;
-/// What is off the screen is not waited for.
+/// Frames after which what has left the screen and its surroundings is not waited for.
+const LINGER: u64 = 30;
+/// Photos that are remembered at all, with or without a picture.
 const KEEP_NAMES: usize = 4096;
 
 /// One thumbnail as the grid paints it.
@@ -63,7 +65,7 @@ impl Entry {
 pub struct Thumbs {
     entries: HashMap<PhotoId, Entry>,
     /// Arrived, not yet a texture.
-    arrived: VecDeque<(PhotoId, Result<Thumb, Failure>)>,
+    arrived: Vec<(PhotoId, Result<Thumb, Failure>)>,
     round: u64,
     bytes: usize,
 }
@@ -140,15 +142,20 @@ impl Thumbs {
 
     /// The engine's answer; it becomes a texture in [`Self::upload`].
     pub fn arrive(&mut self, photo: PhotoId, result: Result<Thumb, Failure>) {
-        self.arrived.push_back((photo, result));
+        self.arrived.push((photo, result));
     }
 
     /// Turns what arrived into textures, within a frame's share; true when more is left.
     pub fn upload(&mut self, ctx: &Context, now: f64) -> bool {
         let mut left = UPLOAD_BYTES;
-        while let Some((photo, result)) = self.arrived.pop_front() {
-            // Scrolled past before it came: not worth a texture.
+        // The newest first: what came earlier may have been scrolled past.
+        while let Some((photo, result)) = self.arrived.pop() {
             let Some(entry) = self.entries.get_mut(&photo) else { continue };
+            if entry.seen + LINGER < self.round && entry.texture().is_none() {
+                // Not worth a texture; asked for again should it come back.
+                self.entries.remove(&photo);
+                continue;
+            }
             let before = entry.bytes();
             match result {
                 Ok(thumb) => {
@@ -239,6 +246,26 @@ mod tests {
         scroll(&mut thumbs, &ctx, std::iter::once(0));
         assert!(thumbs.get(PhotoId(0)).and_then(Entry::texture).is_some());
         assert_eq!(thumbs.bytes(), thumbs.textures() * 292 * 292 * 4);
+    }
+
+    #[test]
+    fn what_was_scrolled_past_before_it_came_is_dropped_and_asked_again() {
+        let (ctx, mut thumbs) = (Context::default(), Thumbs::default());
+        thumbs.want((0..60).map(PhotoId), 0.0, |_| true);
+        for _ in 0..=LINGER {
+            thumbs.want((1000..1060).map(PhotoId), 0.0, |_| true);
+        }
+        for id in (0..60).chain(1000..1060) {
+            thumbs.arrive(PhotoId(id), thumb());
+        }
+        while thumbs.upload(&ctx, 0.0) {}
+        assert_eq!(thumbs.textures(), 60);
+        let mut asked = 0;
+        thumbs.want((0..60).map(PhotoId), 0.0, |_| {
+            asked += 1;
+            true
+        });
+        assert_eq!(asked, 60);
     }
 
     #[test]
