@@ -68,7 +68,7 @@ def program_figures(heads_hash):
     if not found:
         return ""
     lines = [f"| {name} | {row['queries']} | {row['text_to_image']} | {row['image_to_text']} |" for name, row in found.items()]
-    return "\n".join(["By the program itself (`glimpse eval retrieval`), all captions of val:", "", "| | queries | text to image R@1/5/10 | image to text R@1/5/10 |",
+    return "\n".join(["By the program itself (`glimpse eval retrieval`), captions of val:", "", "| | queries | text to image R@1/5/10 | image to text R@1/5/10 |",
                       "|---|---|---|---|", *lines, "", ""])
 
 
