@@ -51,10 +51,11 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         });
     });
     picture(ui, view, viewer, out);
-    let sides = [(place.is_some_and(|p| p > 0), -1), (place.is_some_and(|p| p + 1 < ids.len()), 1)];
-    for (there, by) in sides.into_iter().filter(|(there, _)| *there).map(|(there, by)| (there, by)) {
-        debug_assert!(there);
-        arrow(ui, view, by, out);
+    if place.is_some_and(|place| place > 0) {
+        arrow(ui, view, -1, out);
+    }
+    if place.is_some_and(|place| place + 1 < ids.len()) {
+        arrow(ui, view, 1, out);
     }
 }
 
