@@ -17,9 +17,11 @@ use super::support::{ScriptedLink, Setup, can_render, failure, library, pass, se
 
 type Window = Harness<'static, GlimpseApp>;
 
+type Pictures = Vec<Arc<RgbaImage>>;
+
 /// Thumbnails and larger pictures of the folder that was named, read once.
-fn real_pictures() -> &'static (Vec<Arc<RgbaImage>>, Vec<Arc<RgbaImage>>) {
-    static PICTURES: OnceLock<(Vec<Arc<RgbaImage>>, Vec<Arc<RgbaImage>>)> = OnceLock::new();
+fn real_pictures() -> &'static (Pictures, Pictures) {
+    static PICTURES: OnceLock<(Pictures, Pictures)> = OnceLock::new();
     PICTURES.get_or_init(|| {
         let Some(folder) = std::env::var_os("GLIMPSE_GALLERY_PHOTOS") else { return Default::default() };
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -44,8 +46,10 @@ fn job(state: JobState, failed: u64) -> Event {
     Event::Job(JobStatus { id: JobId(1), kind: JobKind::Index("holiday".into()), state, progress })
 }
 
+type Make = fn(Setup) -> Window;
+
 /// The states by name; each makes its window at the size, theme and language it is given.
-fn states() -> Vec<(&'static str, fn(Setup) -> Window)> {
+fn states() -> Vec<(&'static str, Make)> {
     fn type_in(w: &mut Window, text: &str) {
         let label = w.state().lang().text(glimpse::app::i18n::Msg::SearchField);
         w.get_by_label(label).focus();
