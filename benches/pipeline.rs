@@ -22,6 +22,7 @@ use glimpse::models::catalogue;
 use glimpse::store::{ModelRow, Store};
 use image::{Rgb, RgbImage};
 
+#[allow(dead_code)] // the tests use the rest of it
 #[path = "../tests/it/photos.rs"]
 mod photos;
 
