@@ -110,7 +110,8 @@ fn half_precision_weights() {
 
 #[test]
 fn loading_is_strict() {
-    let cases: [(&str, fn(&mut Tensors), &str); 5] = [
+    type Spoil = fn(&mut Tensors);
+    let cases: [(&str, Spoil, &str); 5] = [
         ("missing", |t| drop(t.remove("text_projection.weight")), "no tensor `text_projection.weight`"),
         (
             "surplus",
