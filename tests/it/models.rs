@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::{DType, Device, Tensor};
+use candle_transformers::models::bert as twin;
 use glimpse::device::DeviceRequest;
+use glimpse::models::align::bert::{Bert, Tokens};
 use glimpse::models::tokenizer::Tokenizer;
 use glimpse::models::weights::Weights;
 use glimpse::models::{align, catalogue, golden, preprocess::Preprocess};
@@ -105,6 +108,31 @@ fn half_precision_weights() {
                 assert!(differ < tolerance, "{name} {dtype:?} {key}: {differ}");
             }
         }
+    }
+}
+
+/// Lengths that no recorded input has, from 1 to the longest: held against a second implementation.
+#[test]
+fn bert_agrees_with_its_twin_in_candle_transformers() {
+    let cpu = Device::Cpu;
+    let file = data("bert/model.safetensors");
+    let config = std::fs::read_to_string(data("bert/config.json")).unwrap();
+    let weights = Weights::open(std::slice::from_ref(&file)).unwrap();
+    let ours = Bert::load(&weights.root(), &serde_json::from_str(&config).unwrap(), &cpu).unwrap();
+    let vars =
+        candle_nn::VarBuilder::from_tensors(candle_core::safetensors::load(&file, &cpu).unwrap(), DType::F32, &cpu);
+    let theirs = twin::BertModel::load(vars, &serde_json::from_str(&config).unwrap()).unwrap();
+    for lengths in [&[1_u32][..], &[3, 17], &[24, 1, 9], &[8, 8, 8, 8, 8]] {
+        let rows: Vec<Vec<u32>> = lengths.iter().map(|&n| (0..n).map(|i| (i * 37 + n) % 120).collect()).collect();
+        let tokens = Tokens::padded(&rows, 0);
+        let shape = (tokens.batch, tokens.length);
+        let ids = Tensor::from_slice(&tokens.ids, shape, &cpu).unwrap();
+        let mask = Tensor::from_slice(&tokens.mask, shape, &cpu).unwrap();
+        let expected = theirs.forward(&ids, &ids.zeros_like().unwrap(), Some(&mask)).unwrap();
+        let seen = mask.to_dtype(DType::F32).unwrap().unsqueeze(2).unwrap();
+        let differ = (ours.forward(&tokens).unwrap() - expected).unwrap().abs().unwrap().broadcast_mul(&seen).unwrap();
+        let most = differ.flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        assert!(most < 1e-4, "lengths {lengths:?}: {most}");
     }
 }
 
