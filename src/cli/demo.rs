@@ -16,7 +16,8 @@ use super::session::Session;
 use super::{Window, plural};
 
 /// What is asked of the samples, in both languages.
-const QUERIES: [&str; 6] = ["a raccoon", "two dogs at a window", "a boat on a lake", "一只鸟", "日落", "森林里的小溪"];
+const QUERIES: [&str; 6] =
+    ["a kite in the sky", "two dogs at a window", "a boat on a lake", "一只鸟", "日落", "林间的溪流"];
 /// Photos shown for each.
 const SHOWN: usize = 3;
 

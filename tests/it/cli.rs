@@ -527,6 +527,6 @@ fn eval_and_demo_print_their_figures() {
     let demo = world.command(&[&"demo", &"--no-window"]).output().unwrap();
     assert_eq!(demo.status.code(), Some(0), "{}", String::from_utf8_lossy(&demo.stderr));
     let text = String::from_utf8(demo.stdout).unwrap();
-    assert!(text.contains("indexed") && text.contains("raccoon.jpg"), "{text}");
+    assert!(text.contains("indexed") && text.contains("kite.jpg"), "{text}");
     assert!(!world.path("data").exists(), "the demonstration leaves nothing behind");
 }
