@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::domain::Query;
-use crate::engine::EngineConfig;
 
 use super::index::{index_folders, print_report};
 use super::output::Output;
@@ -53,13 +52,7 @@ pub fn demo(mut session: Session, no_window: bool, out: &mut Output) -> Result<O
         out.text("\nThere is no display here (DISPLAY and WAYLAND_DISPLAY are not set), so no window is opened.")?;
         return Ok(None);
     }
-    let config = EngineConfig {
-        paths: session.paths.clone(),
-        library: session.library.clone(),
-        settings: session.settings.clone(),
-        align: session.source(),
-        device: session.device,
-    };
+    let config = session.engine_config();
     out.text(format!("\nOpening the window on {}.", plural(report.indexed, "photo", "photos")))?;
     Ok(Some(Window { config, folder: None, temporary: Some(temporary) }))
 }

@@ -109,13 +109,7 @@ fn window(session: &Session, folder: Option<PathBuf>) -> Next {
         log::error!("`{}` is no command and no folder; `glimpse --help` lists the commands", folder.display());
         return Next::Exit(2);
     }
-    let config = EngineConfig {
-        paths: session.paths.clone(),
-        library: session.library.clone(),
-        settings: session.settings.clone(),
-        align: session.source(),
-        device: session.device,
-    };
+    let config = session.engine_config();
     let folder = folder.map(|folder| output::absolute(&folder));
     Next::Window(Box::new(Window { config, folder, temporary: None }))
 }

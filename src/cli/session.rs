@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::config::{Paths, Settings};
 use crate::device::DeviceRequest;
 use crate::domain::CancelToken;
-use crate::engine::{BUILT_IN_ALIGN, ModelLoader, ModelSource};
+use crate::engine::{BUILT_IN_ALIGN, EngineConfig, ModelLoader, ModelSource};
 use crate::models::align::AlignModel;
 use crate::store::{Reader, Store, StoreError};
 
@@ -92,5 +92,16 @@ impl Session {
     /// `--model`, else what the library says.
     pub fn source(&self) -> ModelSource {
         self.models.first().map_or(ModelSource::Active, |pack| ModelSource::Pack(pack.clone()))
+    }
+
+    /// What an engine for a window over this library starts from.
+    pub fn engine_config(&self) -> EngineConfig {
+        EngineConfig {
+            paths: self.paths.clone(),
+            library: self.library.clone(),
+            settings: self.settings.clone(),
+            align: self.source(),
+            device: self.device,
+        }
     }
 }
