@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use glimpse::models::align::bert::{Bert, BertConfig, Tokens};
-use glimpse::models::align::checkpoint::ModelFolder;
 use glimpse::models::align::clip::Clip;
 use glimpse::models::align::efficientnet::{EfficientNet, EfficientNetConfig};
+use glimpse::models::bert::{Bert, BertConfig, Tokens};
+use glimpse::models::folder::ModelFolder;
 use glimpse::models::weights::Weights;
 
 type Error = Box<dyn std::error::Error>;

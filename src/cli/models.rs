@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN};
 use crate::models::pack::Pack;
-use crate::models::{align, catalogue, golden};
+use crate::models::{catalogue, folder, golden};
 use crate::store::StoreError;
 
 use super::args::Models;
@@ -77,7 +77,7 @@ fn list(session: &Session, out: &mut Output) -> Result<Done> {
 /// Notes the choice; the photos get their vectors at the next `index`.
 fn activate(session: &Session, pack: &str, out: &mut Output) -> Result<Done> {
     let folder = catalogue::find(&session.paths, pack)?;
-    let described = align::describe(&folder)?;
+    let described = folder::describe(&folder)?;
     if described.family != ALIGN_FAMILY {
         bail!(
             "this version uses packs of the family `{ALIGN_FAMILY}` only, this one is of `{}`: {pack}",

@@ -9,7 +9,7 @@ use crate::config::Paths;
 
 use super::pack::{MANIFEST, Pack, PackFile, PackManifest, is_weights, sha256};
 use super::weights::Weights;
-use super::{ModelError, align};
+use super::{ModelError, align, folder};
 
 /// Where the built-in packs are among the assets.
 const BUILT_IN: &str = "models";
@@ -81,7 +81,7 @@ pub fn find(paths: &Paths, pack: &str) -> Result<PathBuf, ModelError> {
 /// Copies a model folder (a pack, or one as Hugging Face publishes it) among the
 /// person's packs, after it has proved that it loads. PyTorch files become safetensors.
 pub fn import(paths: &Paths, folder: &Path) -> Result<Listed, ModelError> {
-    let described = align::describe(folder)?;
+    let described = folder::describe(folder)?;
     if list(paths).iter().any(|known| known.id == described.id) {
         let detail = format!("there is a pack `{}` already; remove it first", described.id);
         return Err(ModelError::NotAModel { path: folder.to_owned(), detail });

@@ -10,11 +10,11 @@ use candle_core::{D, Device, Tensor};
 
 use super::ModelError;
 use super::align::align_model::AlignTowers;
-use super::align::bert::{Bert, BertConfig, Tokens};
-use super::align::checkpoint::ModelFolder;
 use super::align::clip::Clip;
+use super::folder::ModelFolder;
 use super::ops::Activation;
 use super::weights::Weights;
+use crate::models::bert::{Bert, BertConfig, Tokens};
 
 /// What the comparison found.
 #[derive(Clone, Debug, PartialEq)]

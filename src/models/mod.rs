@@ -1,8 +1,11 @@
 //! Models: packs on disk, preprocessing, tokenizers, towers. Must not touch SQL, the window or people's folders.
 
 pub mod align;
+pub mod bert;
 pub mod catalogue;
 mod error;
+pub mod folder;
+pub mod fuse;
 pub mod golden;
 pub mod ops;
 pub mod pack;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use candle_transformers::models::bert as twin;
 use glimpse::device::DeviceRequest;
-use glimpse::models::align::bert::{Bert, Tokens};
+use glimpse::models::bert::{Bert, Tokens};
 use glimpse::models::tokenizer::Tokenizer;
 use glimpse::models::weights::Weights;
 use glimpse::models::{align, catalogue, golden, preprocess::Preprocess};

@@ -10,9 +10,9 @@ use crate::models::ModelError;
 use crate::models::ops::{Activation, Linear};
 use crate::models::weights::View;
 
-use super::bert::{Bert, BertConfig, Tokens};
 use super::checkpoint::Towers;
 use super::efficientnet::{EfficientNet, EfficientNetConfig, Features};
+use crate::models::bert::{Bert, BertConfig, Tokens};
 
 /// `config.json`; absent keys have the reference's defaults.
 #[derive(Clone, Debug, Deserialize)]

@@ -10,9 +10,9 @@ use crate::models::ModelError;
 use crate::models::ops::{Activation, LayerNorm, Linear, Mask, Padding, patches};
 use crate::models::weights::{Table, View};
 
-use super::bert::Tokens;
 use super::checkpoint::Towers;
 use super::transformer::{LayerSizes, Transformer};
+use crate::models::bert::Tokens;
 
 /// `config.json`; absent keys have the reference's defaults.
 #[derive(Clone, Debug, Deserialize)]

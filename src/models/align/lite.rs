@@ -22,9 +22,9 @@ use crate::models::preprocess::Preprocess;
 use crate::models::tokenizer::Tokenizer;
 use crate::models::weights::{View, Weights};
 
-use super::bert::{Bert, BertConfig, Tokens};
 use super::efficientnet::{EfficientNet, EfficientNetConfig};
 use super::{AlignModel, AlignSpec, Pixels};
+use crate::models::bert::{Bert, BertConfig, Tokens};
 
 /// Width of each channel, of a sentence vector and of a class name.
 const WIDTH: usize = 384;

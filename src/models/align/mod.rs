@@ -4,7 +4,6 @@
 //! architecture implements it. Must not touch SQL, the window or people's folders.
 
 pub mod align_model;
-pub mod bert;
 pub mod checkpoint;
 pub mod clip;
 pub mod efficientnet;
@@ -21,7 +20,7 @@ use crate::device::{DeviceKind, DeviceRequest};
 use crate::domain::{Calibration, Embedding};
 
 use super::ModelError;
-use super::pack::{MANIFEST, Pack, PackManifest};
+use super::pack::{MANIFEST, Pack};
 
 pub use stub::StubAlign;
 
@@ -93,14 +92,5 @@ pub fn load(folder: &Path, device: DeviceRequest) -> Result<Arc<dyn AlignModel>,
         }
         "lite-align" => Ok(Arc::new(lite::LiteAlign::load(&pack, &cpu)?)),
         other => Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
-    }
-}
-
-/// What a pack or model folder is, without loading it.
-pub fn describe(folder: &Path) -> Result<PackManifest, ModelError> {
-    if folder.join(MANIFEST).is_file() {
-        Ok(Pack::open(folder)?.manifest)
-    } else {
-        checkpoint::ModelFolder::open(folder)?.describe()
     }
 }
