@@ -4,5 +4,6 @@
 //! masks and a few heads. Must not touch SQL, the window or people's folders.
 
 mod config;
+pub mod regions;
 
 pub use config::Recipe;

@@ -176,7 +176,8 @@ impl RegionStore {
         let io = |source| RegionsError::Io { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(io)?.is_dir() {
             let files = npz::NpzFiles::folder(path)?;
-            let table = ["features.tsv", "predictions.tsv"].map(|name| path.join(name)).into_iter().find(|p| p.is_file());
+            let table =
+                ["features.tsv", "predictions.tsv"].map(|name| path.join(name)).into_iter().find(|p| p.is_file());
             return match table {
                 Some(table) if files.is_empty() => TsvFile::open(&table).map(Source::Tsv).map(Self),
                 _ if files.is_empty() => {

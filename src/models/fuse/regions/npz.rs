@@ -184,7 +184,8 @@ impl<'a> Archive<'a> {
         const END: usize = 22;
         // The end record is behind everything but a comment of at most 64 KiB.
         let from = bytes.len().saturating_sub(END + usize::from(u16::MAX));
-        let end = memchr::memmem::rfind(&bytes[from..], b"PK\x05\x06").map(|at| from + at).ok_or("are in no zip file")?;
+        let end =
+            memchr::memmem::rfind(&bytes[from..], b"PK\x05\x06").map(|at| from + at).ok_or("are in no zip file")?;
         let count = u16_at(bytes, end + 10)?;
         let mut at = u32_at(bytes, end + 16)? as usize;
         let mut members = BTreeMap::new();

@@ -170,9 +170,13 @@ fn uniter() {
         assert_eq!(look(&[("beach.npz", &bytes)], "dune.jpg").unwrap(), None);
         let place = folder(&[("coco_val2014_000000000007.npz", &bytes), ("beach.jpg.npz", &bytes)]);
         let store = RegionStore::open(place.path()).unwrap();
-        for (photo, found) in
-            [("COCO_val2014_000000000007.jpg", true), ("7.png", true), ("beach.jpg", true), ("8.png", false), ("", false)]
-        {
+        for (photo, found) in [
+            ("COCO_val2014_000000000007.jpg", true),
+            ("7.png", true),
+            ("beach.jpg", true),
+            ("8.png", false),
+            ("", false),
+        ] {
             assert_eq!(store.get(Path::new(photo)).unwrap().is_some(), found, "{photo}");
         }
     }
@@ -201,7 +205,8 @@ fn files_that_python_wrote() {
         let regions = store.get(Path::new("COCO_val2014_000000000009.jpg")).unwrap().unwrap();
         let features = regions.features_as(want["width"].as_u64().unwrap() as usize).unwrap();
         let boxes: Vec<f32> = regions.geometry().flatten().collect();
-        for (what, got, want) in [("features", &features[..], &want["features"]), ("boxes", &boxes, &want["geometry"])] {
+        for (what, got, want) in [("features", &features[..], &want["features"]), ("boxes", &boxes, &want["geometry"])]
+        {
             let want = numbers(want);
             assert_eq!(got.len(), want.len(), "{file} {what}");
             // Fractions of pixels are rounded once more than Python's.
@@ -214,7 +219,8 @@ fn files_that_python_wrote() {
 #[test]
 fn names_before_stems_before_numbers() {
     let line = |key: &str, mark: f32| butd(key, 1, &BOXES[..4], &[mark]);
-    let text: String = [("a.jpg", 1.0), ("a", 2.0), ("12", 3.0), ("IMG_12", 4.0), ("a", 5.0)].map(|(k, m)| line(k, m)).concat();
+    let text: String =
+        [("a.jpg", 1.0), ("a", 2.0), ("12", 3.0), ("IMG_12", 4.0), ("a", 5.0)].map(|(k, m)| line(k, m)).concat();
     let mark = |photo| look(&[("x.tsv", text.as_bytes())], photo).unwrap().map(|r| r.features[0]);
     assert_eq!(mark("dir/a.jpg"), Some(1.0));
     assert_eq!(mark("a.png"), Some(5.0), "of two rows the later one, as in the authors' reader");
