@@ -127,7 +127,18 @@ fn oscar_and_vinvl_with_their_labels() {
     let regions = regions.unwrap().unwrap();
     assert_eq!(regions.tags, ["dog", "grass"]);
     assert_eq!(regions.confidences, [0.9, 0.4]);
-    assert_eq!((regions.boxes[0], regions.image_size), ([20.0, 10.0, 120.0, 60.0], (200.0, 100.0)));
+    assert_eq!(regions.image_size, (200.0, 100.0));
+    assert!(regions.boxes[0].iter().zip([20.0, 10.0, 120.0, 60.0]).all(|(a, b)| (a - b).abs() < 1e-3));
+    // Labels of more objects than there are regions are tags all the same.
+    let more = whole.replace("[{", "[{\"class\": \"sky\", \"rect\": [0, 0, 9, 9], \"conf\": 1}, {");
+    let regions = look(&[("features.tsv", three.as_bytes()), ("predictions.tsv", more.as_bytes())], "42.jpg");
+    let regions = regions.unwrap().unwrap();
+    assert_eq!((regions.tags.len(), regions.len(), regions.confidences.len()), (3, 2, 0));
+    // Features alone take their boxes from labels of as many.
+    let bare = format!("42\t2\t{}\n", b64(&[7.0, 8.0]));
+    let regions = look(&[("features.tsv", bare.as_bytes()), ("predictions.tsv", whole.as_bytes())], "42.jpg");
+    assert_eq!(regions.unwrap().unwrap().boxes[0], [20.0, 10.0, 120.0, 60.0]);
+    assert!(look(&[("features.tsv", bare.as_bytes()), ("predictions.tsv", more.as_bytes())], "42.jpg").is_err());
     let regions = look(&[("train.feature.tsv", two.as_bytes()), ("train.label.tsv", list.as_bytes())], "42.jpg");
     let regions = regions.unwrap().unwrap();
     assert_eq!((regions.tags.len(), regions.image_size), (2, (1.0, 1.0)));

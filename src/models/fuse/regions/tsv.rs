@@ -303,14 +303,17 @@ fn regions(line: &[u8], about: About) -> Result<Regions, String> {
     }
 }
 
-/// OSCAR's layout: a table of features whose last six numbers are the box. Boxes in
-/// pixels come from the labels if those are of the same regions.
+/// OSCAR's layout: a table of features whose last six numbers are the box. Labels may be of
+/// other regions, so their rectangles serve only where features have no box of their own.
 fn plain(n: usize, features: &[u8], about: About) -> Result<Regions, String> {
     let (features, width) = table(features, n, "features")?;
     let rects: Option<Vec<[f32; 4]>> = about.objects.iter().map(|o| o.rect).collect();
-    let (boxes, image_size) = match (rects, about.size, fractions(&features, width)) {
-        (Some(rects), Some(size), _) if rects.len() == n => (rects, size),
-        (_, _, Some(boxes)) => (boxes, (1.0, 1.0)),
+    let (boxes, image_size) = match (fractions(&features, width), about.size, rects) {
+        (Some(boxes), size, _) => {
+            let (w, h) = size.unwrap_or((1.0, 1.0));
+            (boxes.into_iter().map(|[x1, y1, x2, y2]| [x1 * w, y1 * h, x2 * w, y2 * h]).collect(), (w, h))
+        }
+        (None, Some(size), Some(rects)) if rects.len() == n => (rects, size),
         _ => return Err("come without boxes".into()),
     };
     with_objects(Regions { features, width, boxes, image_size, ..Regions::default() }, &about.objects)
