@@ -8,13 +8,13 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cpu_time::ThreadTime;
 use egui::{Event as Input, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, vec2};
-use glimpse::app::{EngineLink, GlimpseApp, PickKind, PickStart, SavedState, ServiceEvent, Services};
+use glimpse::app::{EngineLink, GlimpseApp, Opened, PickKind, PickStart, SavedState, ServiceEvent, Services};
 use glimpse::domain::{FolderId, Hit, PhotoId, SearchCost};
-use glimpse::engine::{Command, Event, FolderStatus, LibraryStatus, SearchResults, Thumb};
+use glimpse::engine::{Command, Event, Failure, FailureKind, FolderStatus, LibraryStatus, SearchResults, Thumb};
 use image::RgbaImage;
 
 const PHOTOS: i64 = 100_000;
@@ -126,7 +126,12 @@ fn main() {
         LibraryStatus { photos: PHOTOS as u64, folders: vec![folder], device: "cpu".into(), ..Default::default() };
     engine.events.borrow_mut().push_back(Event::Library(status));
     let ctx = egui::Context::default();
-    let app = GlimpseApp::new(&ctx, Ok(Box::new(engine)), Box::new(NoSystem), SavedState::default());
+    let engine = Mutex::new(Some(engine));
+    let open = move || -> Opened {
+        let engine = engine.lock().ok().and_then(|mut engine| engine.take());
+        Ok(Box::new(engine.ok_or_else(|| Failure::new(FailureKind::System, "opened twice"))?))
+    };
+    let app = GlimpseApp::new(&ctx, open, Box::new(NoSystem), SavedState::default());
     let mut bench = Bench { ctx, app, time: 0.0 };
     let middle = Input::PointerMoved(Pos2::new(900.0, 600.0));
     for _ in 0..120 {

@@ -29,6 +29,8 @@ pub enum UiAction {
     SearchNow,
     ClearSearch,
     ShowScope(Scope),
+    /// The same question, to all photos.
+    Widen,
     SearchByPicture(PathBuf),
     FindSimilar(PhotoId),
 
@@ -73,6 +75,7 @@ pub enum UiAction {
     Open(PathBuf),
     Reveal(PathBuf),
     Copy(String),
+    CopyPicture(PhotoId),
     TryAgain(Vec<PhotoId>),
     /// These rows of the failed list are on the screen.
     NeedDetails(Vec<PhotoId>),
@@ -89,6 +92,8 @@ pub enum UiAction {
     UseModel(String),
 
     // Window
+    /// Opens the library again.
+    Reopen,
     Show(Overlay),
     CloseOverlay,
     OverlayText(String),

@@ -6,14 +6,14 @@ use egui::{Context, Vec2};
 
 use crate::config::Theme;
 use crate::domain::{JobState, PhotoId};
-use crate::engine::Command;
+use crate::engine::{Command, Scope};
 
 use super::actions::UiAction;
 use super::commands::UserCommand;
 use super::i18n::{Lang, Msg};
 use super::runtime::{NoticeKind, Overlay, ScrollTo, Viewer};
 use super::services::{PickKind, PickStart};
-use super::shown::Asked;
+use super::shown::{Asked, Question};
 use super::tokens::layout;
 use super::{GlimpseApp, theme_preference, tokens};
 
@@ -40,10 +40,15 @@ impl GlimpseApp {
                 self.rt.viewer = None;
                 self.clear_search();
             }
-            UiAction::SearchByPicture(path) => self.ask_like(Asked::Picture(path)),
+            UiAction::Widen => {
+                self.saved.window.scope = Scope::All;
+                self.rt.asked.scope = Scope::All;
+                self.ask();
+            }
+            UiAction::SearchByPicture(path) => self.ask_like(Question::Picture(path)),
             UiAction::FindSimilar(photo) => {
                 let name = self.rt.thumbs.get(photo).map(|entry| entry.name.clone()).unwrap_or_default();
-                self.ask_like(Asked::Similar(photo, name));
+                self.ask_like(Question::Similar(photo, name));
             }
 
             UiAction::GridSeen { first, last, columns, rows_a_page, offset, place, went } => {
@@ -98,6 +103,7 @@ impl GlimpseApp {
                 ctx.copy_text(text);
                 self.rt.notify(NoticeKind::Copied, ctx.time());
             }
+            UiAction::CopyPicture(photo) => self.rt.copying = Some(photo),
             UiAction::TryAgain(photos) => self.send(Command::TryAgain(photos)),
             UiAction::NeedDetails(photos) => photos.into_iter().for_each(|photo| self.need_details(photo)),
 
@@ -121,6 +127,7 @@ impl GlimpseApp {
             UiAction::DismissJob(job) => self.rt.jobs.retain(|view| view.status.id != job),
             UiAction::UseModel(pack) => self.send(Command::UseModel(pack)),
 
+            UiAction::Reopen => self.reopen(ctx),
             UiAction::Show(overlay) => {
                 self.rt.overlay = Some(overlay);
                 self.rt.overlay_is_new = true;
@@ -203,6 +210,7 @@ impl GlimpseApp {
                     self.apply(ctx, UiAction::Copy(path.to_string_lossy().into_owned()));
                 }
             }
+            UserCommand::CopyPicture => self.rt.copying = lead.or(self.rt.copying),
             UserCommand::FindSimilar => {
                 if let Some(photo) = lead {
                     self.apply(ctx, UiAction::FindSimilar(photo));
@@ -259,7 +267,7 @@ impl GlimpseApp {
         self.rt.search.text.clear();
         self.rt.search.due = None;
         self.saved.window.query.clear();
-        let asked = Asked::Browse(self.saved.window.scope);
+        let asked = Asked::browse(self.saved.window.scope);
         if asked != self.rt.asked {
             self.rt.asked = asked;
             self.ask();
@@ -267,12 +275,12 @@ impl GlimpseApp {
     }
 
     /// A search by a picture takes the place of the text.
-    fn ask_like(&mut self, asked: Asked) {
+    fn ask_like(&mut self, question: Question) {
         self.rt.search.text.clear();
         self.rt.search.due = None;
         self.saved.window.query.clear();
         (self.rt.viewer, self.rt.overlay) = (None, None);
-        self.rt.asked = asked;
+        self.rt.asked = Asked::search(question, self.saved.window.scope);
         self.ask();
     }
 
@@ -326,7 +334,7 @@ impl GlimpseApp {
     /// Thumbnails of what is on the screen and a screen around it, the nearest asked for last
     /// because the engine serves the newest request first.
     fn fetch_thumbnails(&mut self, ctx: &Context, first: usize, last: usize, columns: usize) {
-        let Self { rt, engine, .. } = self;
+        let Self { rt, engine: Some(engine), .. } = self else { return };
         let ids = rt.shown.value().map_or(&[][..], |shown| &shown.ids);
         let (first, last) = (first.min(ids.len()), last.min(ids.len()));
         let margin = (last - first).max(columns);

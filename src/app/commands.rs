@@ -14,6 +14,7 @@ pub enum UserCommand {
     OpenExternally,
     ShowInFolder,
     CopyPath,
+    CopyPicture,
     FindSimilar,
     SearchByPicture,
     SelectAll,
@@ -37,7 +38,7 @@ const CTRL: Modifiers = Modifiers::COMMAND;
 
 impl UserCommand {
     /// All of them, as menus and the help sheet list them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Search,
         Self::SearchByPicture,
         Self::FindSimilar,
@@ -48,6 +49,7 @@ impl UserCommand {
         Self::View,
         Self::OpenExternally,
         Self::ShowInFolder,
+        Self::CopyPicture,
         Self::CopyPath,
         Self::SelectAll,
         Self::Back,
@@ -70,6 +72,7 @@ impl UserCommand {
             Self::OpenExternally => (Msg::CmdOpen, Msg::CmdOpenTip),
             Self::ShowInFolder => (Msg::ShowInFolder, Msg::CmdShowInFolderTip),
             Self::CopyPath => (Msg::CopyPath, Msg::CmdCopyPathTip),
+            Self::CopyPicture => (Msg::CopyPicture, Msg::CmdCopyPictureTip),
             Self::FindSimilar => (Msg::FindSimilar, Msg::CmdFindSimilarTip),
             Self::SearchByPicture => (Msg::CmdSearchByPicture, Msg::CmdSearchByPictureTip),
             Self::SelectAll => (Msg::CmdSelectAll, Msg::CmdSelectAllTip),
@@ -99,6 +102,7 @@ impl UserCommand {
             Self::View => const { &[key(PLAIN, Key::Enter), key(PLAIN, Key::Space)] },
             Self::OpenExternally => const { &[key(CTRL, Key::Enter)] },
             Self::CopyPath => const { &[key(CTRL.plus(Modifiers::SHIFT), Key::C)] },
+            Self::CopyPicture => const { &[key(CTRL, Key::C)] },
             Self::FindSimilar => const { &[key(CTRL, Key::D)] },
             Self::SelectAll => const { &[key(CTRL, Key::A)] },
             Self::AddFolder => const { &[key(CTRL, Key::O)] },
@@ -149,6 +153,8 @@ pub fn pressed(ctx: &Context, typing: bool, busy: bool) -> Vec<UserCommand> {
     ctx.input_mut(|input| {
         UserCommand::ALL
             .into_iter()
+            // "Copy" comes as an event of its own; its key here would take ctrl-shift-C as well.
+            .filter(|&command| command != UserCommand::CopyPicture)
             .filter(|&command| {
                 let mut hit = false;
                 for shortcut in command.shortcuts() {

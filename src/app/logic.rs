@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use egui::text_selection::LabelSelectionState;
 use egui::{Context, Event as Input, ImeEvent, Key, Modifiers};
 
 use crate::domain::{JobState, Query, RequestId};
@@ -10,9 +11,10 @@ use crate::engine::{Command, Event, Failure, Scope};
 
 use super::actions::UiAction;
 use super::commands::{self, UserCommand};
+use super::pictures::{Picture, color_image};
 use super::runtime::{NoticeKind, Overlay, ScrollTo};
 use super::services::{PickKind, ServiceEvent};
-use super::shown::{Asked, Shown};
+use super::shown::{Asked, Question, Shown};
 use super::{GlimpseApp, tokens};
 
 /// Events taken in one frame, so that a burst cannot hold it up.
@@ -21,6 +23,8 @@ const EVENTS_A_FRAME: usize = 512;
 const HITS: usize = 1000;
 /// Details kept before the oldest are forgotten all at once.
 const DETAILS_KEPT: usize = 2048;
+/// A copied picture has at most so many pixels a side: the clipboard's PNG is made between two frames.
+const COPY_SIDE: u32 = 2048;
 /// The state is written this long after it changed (seconds).
 const STORE_AFTER: f64 = 1.5;
 
@@ -28,8 +32,9 @@ impl GlimpseApp {
     /// Takes in events of the engine, answers of the system, and files dropped in.
     pub(super) fn take_in(&mut self, ctx: &Context) {
         let now = ctx.time();
+        self.take_engine(Duration::ZERO);
         for taken in 0.. {
-            let Some(event) = self.engine.poll() else { break };
+            let Some(event) = self.engine.as_ref().and_then(|engine| engine.poll()) else { break };
             self.engine_said(ctx, event, now);
             if taken == EVENTS_A_FRAME {
                 ctx.request_repaint();
@@ -49,6 +54,33 @@ impl GlimpseApp {
         }
     }
 
+    /// Opens the library, anew if it is open.
+    pub(super) fn open(&mut self, ctx: &Context) {
+        let old = self.engine.take();
+        self.rt.opening = true;
+        self.opener.start(ctx, old);
+    }
+
+    /// Opens the library again, and shows nothing of what was known of it before.
+    pub(super) fn reopen(&mut self, ctx: &Context) {
+        self.rt.start_over();
+        self.open(ctx);
+        self.ask();
+    }
+
+    /// Takes the engine that was asked for, if it is there within `patience`.
+    pub(super) fn take_engine(&mut self, patience: Duration) {
+        let Some(opened) = self.opener.poll(patience) else { return };
+        self.rt.opening = false;
+        match opened {
+            Ok(engine) => {
+                self.engine = Some(engine);
+                self.rt.fatal = None;
+            }
+            Err(failure) => self.rt.fatal = Some(failure),
+        }
+    }
+
     fn engine_said(&mut self, ctx: &Context, event: Event, now: f64) {
         let rt = &mut self.rt;
         match event {
@@ -58,8 +90,8 @@ impl GlimpseApp {
                 {
                     // The folder was removed: fall back to everything.
                     self.saved.window.scope = Scope::All;
-                    if rt.asked == Asked::Browse(Scope::Folder(id)) {
-                        rt.asked = Asked::Browse(Scope::All);
+                    if rt.asked.scope == Scope::Folder(id) {
+                        rt.asked.scope = Scope::All;
                         self.rt.library = Some(status);
                         return self.ask();
                     }
@@ -69,6 +101,7 @@ impl GlimpseApp {
             Event::Job(status) => {
                 if status.state == JobState::Done {
                     rt.thumbs.make_stale();
+                    rt.pictures.make_stale();
                     rt.refresh = Some(now);
                 }
                 rt.job_moved(status, now);
@@ -156,11 +189,13 @@ impl GlimpseApp {
         if self.rt.thumbs.upload(ctx, now) {
             ctx.request_repaint();
         }
-        while let Some(command) = self.rt.outbox.pop_front() {
-            if !self.engine.send(command.clone()) {
-                self.rt.outbox.push_front(command);
-                wake(now + 0.05);
-                break;
+        if let Some(engine) = &self.engine {
+            while let Some(command) = self.rt.outbox.pop_front() {
+                if !engine.send(command.clone()) {
+                    self.rt.outbox.push_front(command);
+                    wake(now + 0.05);
+                    break;
+                }
             }
         }
         self.note_window(ctx);
@@ -195,9 +230,10 @@ impl GlimpseApp {
         });
     }
 
-    /// Puts a command into the engine's queue, now or as soon as there is room.
+    /// Puts a command into the engine's queue, now or as soon as there is an engine and room.
     pub(super) fn send(&mut self, command: Command) {
-        if !self.rt.outbox.is_empty() || !self.engine.send(command.clone()) {
+        let sent = self.rt.outbox.is_empty() && self.engine.as_ref().is_some_and(|e| e.send(command.clone()));
+        if !sent {
             self.rt.outbox.push_back(command);
         }
     }
@@ -207,16 +243,18 @@ impl GlimpseApp {
         let request = RequestId(self.rt.fresh_id());
         self.rt.awaited = Some(request);
         self.rt.shown.start();
-        let query = match &self.rt.asked {
-            Asked::Browse(scope) => {
-                let scope = *scope;
+        let asked = &self.rt.asked;
+        let query = match &asked.question {
+            None => {
+                let scope = asked.scope;
                 return self.send(Command::List { request, scope });
             }
-            Asked::Text(text) => Query::Text(text.clone()),
-            Asked::Picture(path) => Query::Image(path.clone()),
-            Asked::Similar(photo, _) => Query::Photo(*photo),
+            Some(Question::Text(text)) => Query::Text(text.clone()),
+            Some(Question::Picture(path)) => Query::Image(path.clone()),
+            Some(Question::Similar(photo, _)) => Query::Photo(*photo),
         };
-        self.send(Command::Search { request, query, limit: HITS });
+        let within = asked.narrowed();
+        self.send(Command::Search { request, query, within, limit: HITS });
     }
 
     /// The typing has paused (or Enter was pressed): search for what stands in the field.
@@ -226,10 +264,7 @@ impl GlimpseApp {
             return;
         }
         let text = self.rt.search.text.trim();
-        let asked = match text {
-            "" => Asked::Browse(self.saved.window.scope),
-            text => Asked::Text(text.to_owned()),
-        };
+        let asked = Asked::typed(text, self.saved.window.scope);
         text.clone_into(&mut self.saved.window.query);
         if asked != self.rt.asked || self.rt.shown.error().is_some() {
             self.rt.asked = asked;
@@ -268,7 +303,8 @@ impl GlimpseApp {
 
     /// The pictures that the inspector and the viewer need.
     pub(super) fn fetch_pictures(&mut self, ctx: &Context) {
-        let Self { rt, engine, .. } = self;
+        self.copy_when_ready(ctx);
+        let Self { rt, engine: Some(engine), .. } = self else { return };
         let scale = ctx.pixels_per_point();
         let mut wanted = Vec::new();
         if let Some(viewer) = rt.viewer {
@@ -286,12 +322,29 @@ impl GlimpseApp {
         } else if let Some(lead) = rt.selection.lead().filter(|_| scale > 1.25) {
             wanted.push((lead, 1024));
         }
+        wanted.extend(rt.copying.map(|photo| (photo, COPY_SIDE)));
         for (photo, max_side) in wanted {
             let request = RequestId(rt.fresh_id());
             rt.pictures.want(photo, max_side, || {
                 engine.send(Command::Preview { request, photo, max_side }).then_some(request)
             });
         }
+    }
+
+    /// The picture that is to be copied, once it is there.
+    fn copy_when_ready(&mut self, ctx: &Context) {
+        let Some(photo) = self.rt.copying else { return };
+        let Some(picture) = self.rt.pictures.of_side(photo, COPY_SIDE) else { return };
+        let news = match (picture.value(), picture.error()) {
+            (Some(Picture { image, .. }), _) => {
+                ctx.copy_image(color_image(image));
+                NoticeKind::Copied
+            }
+            (None, Some(failure)) => NoticeKind::Failure(failure.clone()),
+            (None, None) => return,
+        };
+        self.rt.copying = None;
+        self.rt.notify(news, ctx.time());
     }
 
     /// What the keys say in this frame.
@@ -329,6 +382,14 @@ impl GlimpseApp {
         } else {
             commands::pressed(ctx, typing, !grid_has_keys).into_iter().map(UiAction::Run).collect()
         };
+        // The system's key for "copy" comes as an event of its own. Text that is marked goes first.
+        let copies = ctx.input(|input| input.events.iter().any(|event| matches!(event, Input::Copy)));
+        if copies
+            && !typing
+            && !ctx.with_plugin(|marked: &mut LabelSelectionState| marked.has_selection()).unwrap_or(false)
+        {
+            actions.push(UiAction::Run(UserCommand::CopyPicture));
+        }
         if typing || !grid_has_keys || self.rt.is_first_start() || ctx.any_popup_open() {
             return actions;
         }

@@ -26,26 +26,33 @@ mod tokens;
 mod widgets;
 
 pub use actions::UiAction;
-pub use link::EngineLink;
+pub use link::{EngineLink, Opened};
 pub use run::{RunError, WindowConfig, run};
 pub use runtime::{Notice, NoticeKind, Overlay, Runtime};
 pub use services::{PickKind, PickStart, ServiceEvent, Services, SystemServices};
-pub use shown::{Asked, Shown};
+pub use shown::{Asked, Question, Shown};
 pub use state::{SavedState, WindowState};
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use egui::Context;
 
 use crate::config::Theme;
-use crate::engine::{Command, Failure};
+use crate::engine::Command;
 
 use i18n::Lang;
+use link::Opener;
 use panels::View;
+
+/// The first frame waits this long for the library, which is nearly always there at once.
+const FIRST_FRAME: Duration = Duration::from_millis(300);
 
 /// The window's state and behaviour, whatever draws it.
 pub struct GlimpseApp {
-    engine: Box<dyn EngineLink>,
+    /// `None` while the library is being opened, or could not be.
+    engine: Option<Box<dyn EngineLink>>,
+    opener: Opener,
     services: Box<dyn Services>,
     saved: SavedState,
     /// What is on the disk, and when the difference is written.
@@ -56,11 +63,11 @@ pub struct GlimpseApp {
 }
 
 impl GlimpseApp {
-    /// Dresses the context and asks for what was shown last time. Without an engine the
-    /// window says why there is none.
+    /// Dresses the context, opens the library and asks for what was shown last time. Where it
+    /// cannot be opened the window says why, and calls `open` again when the person wants to.
     pub fn new(
         ctx: &Context,
-        engine: Result<Box<dyn EngineLink>, Failure>,
+        open: impl Fn() -> Opened + Send + Sync + 'static,
         services: Box<dyn Services>,
         saved: SavedState,
     ) -> Self {
@@ -74,19 +81,11 @@ impl GlimpseApp {
         ctx.options_mut(|options| options.zoom_with_keyboard = false);
 
         let text = saved.window.query.clone();
-        let asked = match text.trim() {
-            "" => Asked::Browse(saved.window.scope),
-            query => Asked::Text(query.to_owned()),
-        };
-        let mut rt = Runtime::new(asked, text);
+        let mut rt = Runtime::new(Asked::typed(&text, saved.window.scope), text);
         rt.samples = services.asset("samples");
-        let (engine, fatal) = match engine {
-            Ok(engine) => (engine, None),
-            Err(failure) => (Box::new(link::NoEngine) as Box<dyn EngineLink>, Some(failure)),
-        };
-        rt.fatal = fatal;
         let mut app = Self {
-            engine,
+            engine: None,
+            opener: Opener::new(open),
             services,
             stored: saved.clone(),
             store_due: None,
@@ -95,6 +94,8 @@ impl GlimpseApp {
             rt,
         };
         app.ask();
+        app.open(ctx);
+        app.take_engine(FIRST_FRAME);
         app
     }
 

@@ -86,11 +86,11 @@ fn open(config: &WindowConfig, renderer: eframe::Renderer) -> Result<(), eframe:
         Box::new(move |cc| {
             let ctx = &cc.egui_ctx;
             let waker = Waker::from(Arc::new(Repaint(ctx.clone())));
-            let engine =
-                Engine::start(config.engine.clone(), waker).map(|engine| Box::new(engine) as Box<dyn EngineLink>);
+            let engine = config.engine.clone();
+            let open = move || Ok(Box::new(Engine::start(engine.clone(), waker.clone())?) as Box<dyn EngineLink>);
             let wake = ctx.clone();
             let services = SystemServices::new(config.engine.paths.clone(), move || wake.request_repaint());
-            let mut app = GlimpseApp::new(ctx, engine, Box::new(services), saved);
+            let mut app = GlimpseApp::new(ctx, open, Box::new(services), saved);
             app.add_folders(&config.folders);
             Ok(Box::new(app))
         }),

@@ -107,6 +107,8 @@ pub enum ScrollTo {
 pub struct Runtime {
     /// The library could not be opened at all.
     pub fatal: Option<Failure>,
+    /// It is being opened.
+    pub opening: bool,
     /// `None` until the engine has said so for the first time.
     pub library: Option<LibraryStatus>,
     pub jobs: Vec<JobView>,
@@ -125,6 +127,8 @@ pub struct Runtime {
     pub pictures: Pictures,
     pub details: HashMap<PhotoId, Remote<Details, Failure>>,
     pub detail_requests: HashMap<RequestId, PhotoId>,
+    /// The photo whose picture goes to the clipboard as soon as it is there.
+    pub copying: Option<PhotoId>,
     pub viewer: Option<Viewer>,
     pub overlay: Option<Overlay>,
     /// The sheet was opened in this frame: its field takes the cursor.
@@ -143,6 +147,7 @@ impl Runtime {
     pub fn new(asked: Asked, text: String) -> Self {
         Self {
             fatal: None,
+            opening: false,
             library: None,
             jobs: Vec::new(),
             search: SearchBox { text, ..SearchBox::default() },
@@ -157,6 +162,7 @@ impl Runtime {
             pictures: Pictures::default(),
             details: HashMap::new(),
             detail_requests: HashMap::new(),
+            copying: None,
             viewer: None,
             overlay: None,
             overlay_is_new: false,
@@ -166,6 +172,13 @@ impl Runtime {
             samples: None,
             next: 0,
         }
+    }
+
+    /// Forgets all that came from the library, which is opened anew. What was typed stays.
+    pub fn start_over(&mut self) {
+        let (asked, search) = (self.asked.clone(), std::mem::take(&mut self.search));
+        let (outbox, samples) = (std::mem::take(&mut self.outbox), self.samples.take());
+        *self = Self { search, outbox, samples, next: self.next, ..Self::new(asked, String::new()) };
     }
 
     /// A number never used before.

@@ -59,9 +59,13 @@ pub trait Services {
     fn save(&mut self, state: &SavedState, last: bool);
 }
 
+/// Asks a person, for as long as they like (or for ever, if the system never answers).
+type Dialog = dyn Fn(PickKind, &str) -> ServiceEvent + Send + Sync;
+
 /// The real system.
 pub struct SystemServices {
     paths: Paths,
+    dialog: Arc<Dialog>,
     wake: Arc<dyn Fn() + Send + Sync>,
     picking: Arc<AtomicBool>,
     events: Receiver<ServiceEvent>,
@@ -76,8 +80,17 @@ const TOO_FAST: Duration = Duration::from_millis(300);
 impl SystemServices {
     /// `wake` is called when an answer waits.
     pub fn new(paths: Paths, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::with_dialog(paths, wake, pick_blocking)
+    }
+
+    fn with_dialog(
+        paths: Paths,
+        wake: impl Fn() + Send + Sync + 'static,
+        dialog: impl Fn(PickKind, &str) -> ServiceEvent + Send + Sync + 'static,
+    ) -> Self {
         let (answer, events) = bounded(256);
-        Self { paths, wake: Arc::new(wake), picking: Arc::default(), events, answer, writing: Arc::default() }
+        let (wake, dialog) = (Arc::new(wake), Arc::new(dialog));
+        Self { paths, dialog, wake, picking: Arc::default(), events, answer, writing: Arc::default() }
     }
 
     /// Runs on a thread of that name; false if the system gives no thread.
@@ -96,9 +109,9 @@ impl Services for SystemServices {
         if self.picking.swap(true, Ordering::AcqRel) {
             return PickStart::Busy;
         }
-        let (title, picking) = (title.to_owned(), Arc::clone(&self.picking));
+        let (title, picking, dialog) = (title.to_owned(), Arc::clone(&self.picking), Arc::clone(&self.dialog));
         let started = self.background("dialog", move |answer| {
-            let event = pick_blocking(kind, &title);
+            let event = dialog(kind, &title);
             picking.store(false, Ordering::Release);
             answer.try_send(event).ok();
         });
@@ -169,4 +182,56 @@ fn has_dialog() -> bool {
     let bus = set("DBUS_SESSION_BUS_ADDRESS").is_some()
         || set("XDG_RUNTIME_DIR").is_some_and(|dir| Path::new(&dir).join("bus").exists());
     bus || set("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("zenity").is_file()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn services(dialog: impl Fn(PickKind, &str) -> ServiceEvent + Send + Sync + 'static) -> SystemServices {
+        SystemServices::with_dialog(Paths::in_folder(Path::new("/nowhere")), || {}, dialog)
+    }
+
+    fn wait(services: &mut SystemServices) -> ServiceEvent {
+        let since = Instant::now();
+        loop {
+            assert!(since.elapsed() < Duration::from_secs(30), "no answer");
+            match services.poll() {
+                Some(event) => return event,
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+
+    /// U2: a portal that never answers costs nothing but itself.
+    #[test]
+    fn a_dialog_that_never_answers_blocks_nothing_and_stacks_no_second() {
+        let (asked, seen) = bounded(8);
+        let mut system = services(move |kind, _| {
+            asked.send(kind).unwrap();
+            loop {
+                std::thread::park();
+            }
+        });
+        let since = Instant::now();
+        assert_eq!(system.pick(PickKind::Folder, "Folder"), PickStart::Opened);
+        assert_eq!(seen.recv_timeout(Duration::from_secs(30)), Ok(PickKind::Folder));
+        for kind in [PickKind::Folder, PickKind::Picture] {
+            assert_eq!(system.pick(kind, "Again"), PickStart::Busy);
+        }
+        assert!(system.poll().is_none() && seen.try_recv().is_err());
+        // What does not need the dialog goes on.
+        system.dropped(vec!["/nowhere/at all".into()]);
+        assert_eq!(wait(&mut system), ServiceEvent::Dropped { path: "/nowhere/at all".into(), is_folder: false });
+        assert!(since.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_dialog_that_was_answered_can_be_opened_again() {
+        let mut system = services(|kind, _| ServiceEvent::Picked { kind, path: "/photos".into() });
+        for _ in 0..2 {
+            assert_eq!(system.pick(PickKind::Folder, "Folder"), PickStart::Opened);
+            assert!(matches!(wait(&mut system), ServiceEvent::Picked { kind: PickKind::Folder, .. }));
+        }
+    }
 }

@@ -3,22 +3,56 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::domain::{PhotoId, SearchCost};
+use crate::domain::{FolderId, PhotoId, SearchCost};
 use crate::engine::{Scope, SearchResults};
 
 use super::tokens::layout;
 
-/// What the person asked to see.
+/// What the person asked to see: a scope, newest first, or what in it answers a question.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Asked {
-    /// A scope, newest first.
-    Browse(Scope),
-    /// Photos that look like a sentence.
+pub struct Asked {
+    pub scope: Scope,
+    pub question: Option<Question>,
+}
+
+/// What photos are ranked by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// They look like a sentence.
     Text(String),
-    /// Photos that look like a picture file.
+    /// They look like a picture file.
     Picture(PathBuf),
-    /// Photos that look like one of the library's, with its name.
+    /// They look like one of the library's photos, with its name.
     Similar(PhotoId, String),
+}
+
+impl Asked {
+    /// Everything in a scope.
+    pub fn browse(scope: Scope) -> Self {
+        Self { scope, question: None }
+    }
+
+    /// What answers a question. Only a folder narrows a search: missing and unreadable photos cannot be found.
+    pub fn search(question: Question, scope: Scope) -> Self {
+        let scope = if matches!(scope, Scope::Folder(_)) { scope } else { Scope::All };
+        Self { scope, question: Some(question) }
+    }
+
+    /// What the text in the search field asks: nothing typed shows the scope.
+    pub fn typed(text: &str, scope: Scope) -> Self {
+        match text.trim() {
+            "" => Self::browse(scope),
+            text => Self::search(Question::Text(text.to_owned()), scope),
+        }
+    }
+
+    /// The folder that a search looks through, where it does not look through all.
+    pub fn narrowed(&self) -> Option<FolderId> {
+        match (self.scope, &self.question) {
+            (Scope::Folder(folder), Some(_)) => Some(folder),
+            _ => None,
+        }
+    }
 }
 
 /// An answer: photos in order, ranked or not.

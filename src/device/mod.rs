@@ -40,7 +40,25 @@ impl DeviceKind {
 pub struct Choice {
     pub kind: DeviceKind,
     /// A sentence for the status bar where `auto` had to settle for less.
-    pub note: Option<String>,
+    pub note: Option<DeviceNote>,
+}
+
+/// Why it is not something better. The kind is for translations, `Display` for a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceNote {
+    /// No tower of this version runs on a graphics card.
+    CpuOnly,
+    /// In the words of whoever said it.
+    Other(String),
+}
+
+impl fmt::Display for DeviceNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CpuOnly => "this version's models run on the CPU",
+            Self::Other(words) => words,
+        })
+    }
 }
 
 /// Why a device cannot be had.
@@ -74,9 +92,7 @@ impl DeviceRequest {
     /// Settles on a device.
     pub fn choose(self) -> Result<Choice, DeviceError> {
         match self {
-            Self::Auto => {
-                Ok(Choice { kind: DeviceKind::Cpu, note: Some("this version's models run on the CPU".into()) })
-            }
+            Self::Auto => Ok(Choice { kind: DeviceKind::Cpu, note: Some(DeviceNote::CpuOnly) }),
             Self::Cpu => Ok(Choice { kind: DeviceKind::Cpu, note: None }),
             Self::Wgpu | Self::Cuda | Self::Metal => Err(DeviceError::NotInThisVersion(self)),
         }

@@ -18,7 +18,7 @@ pub use cancel::{CancelSource, CancelToken};
 pub use caption::{Caption, CaptionSource, CaptionState, NewCaption};
 pub use embedding::{Embedding, EmbeddingError};
 pub use ids::{CaptionId, FolderId, JobId, ModelId, PhotoId, RequestId};
-pub use photo::{ContentHash, FileStamp, LatLon, Photo, PhotoMeta, PhotoState};
+pub use photo::{ContentHash, FileStamp, LatLon, Photo, PhotoMeta, PhotoState, ReadFailure};
 pub use progress::{JobKind, JobState, JobStatus, Progress};
 pub use query::{Hit, Query, SearchCost};
 pub use report::{Skipped, SkippedReason};

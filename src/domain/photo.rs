@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{FolderId, PhotoId};
+use super::{FolderId, PhotoId, SkippedReason};
 
 /// BLAKE3 of a file's bytes: tells a moved photo from a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,15 @@ pub enum PhotoState {
     Failed,
 }
 
+/// Why a file could not be read as a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFailure {
+    /// For programs and translations.
+    pub reason: SkippedReason,
+    /// The exact words.
+    pub detail: String,
+}
+
 /// A row of the library.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Photo {
@@ -65,5 +74,5 @@ pub struct Photo {
     pub content: Option<ContentHash>,
     pub meta: PhotoMeta,
     /// Why it failed, where it did.
-    pub failure: Option<String>,
+    pub failure: Option<ReadFailure>,
 }

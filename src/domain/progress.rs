@@ -5,8 +5,10 @@ use super::JobId;
 /// What a job does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobKind {
-    /// Indexing; the name of what is indexed ("holiday", "3 folders").
+    /// Indexing one folder, by its name.
     Index(String),
+    /// Indexing so many folders.
+    IndexAll(usize),
 }
 
 /// Where a job stands.

@@ -4,17 +4,18 @@
 //! the tower at most. Only the newest search is answered; older ones were given up by the
 //! person who typed on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 
-use crate::domain::{CancelToken, Embedding, Query, RequestId};
+use crate::domain::{CancelToken, Embedding, FolderId, PhotoId, Query, RequestId};
 use crate::indexing::Encoder;
 use crate::models::ModelError;
 use crate::models::align::{AlignModel, Pixels};
 use crate::search::Searcher;
-use crate::store::Reader;
+use crate::store::{ListScope, Reader, StoreError};
 
 use super::model::ModelLoader;
 use super::outbox::Outbox;
@@ -23,14 +24,18 @@ use super::{Event, Failure, FailureKind, SearchResults};
 /// Questions that may wait; all but the newest are skipped anyway.
 const QUESTIONS: usize = 256;
 
-/// A question that somebody waits for.
+/// A search that somebody waits for.
+pub(super) struct Search {
+    pub request: RequestId,
+    pub query: Query,
+    /// One folder's photos only.
+    pub within: Option<FolderId>,
+    pub limit: usize,
+    pub token: CancelToken,
+}
+
 enum Ask {
-    Search {
-        request: RequestId,
-        query: Query,
-        limit: usize,
-        token: CancelToken,
-    },
+    Search(Search),
     /// The library changed: look again before the next search.
     Changed,
     /// Which model is in use.
@@ -63,7 +68,7 @@ impl Compute {
         let (asks, questions) = bounded(QUESTIONS);
         let (batches, incoming) = bounded(0);
         thread::Builder::new().name("glimpse-compute".into()).spawn(move || {
-            let mut worker = Worker { model: loader.load(&reader), reader, searcher: None, outbox };
+            let mut worker = Worker { model: loader.load(&reader), reader, searcher: None, folder: None, outbox };
             if let Err(failure) = &worker.model {
                 worker.outbox.notice(failure.clone());
             }
@@ -74,8 +79,8 @@ impl Compute {
     }
 
     /// Puts a search in; false when the queue is full.
-    pub fn search(&self, request: RequestId, query: Query, limit: usize, token: CancelToken) -> bool {
-        self.asks.try_send(Ask::Search { request, query, limit, token }).is_ok()
+    pub fn search(&self, search: Search) -> bool {
+        self.asks.try_send(Ask::Search(search)).is_ok()
     }
 
     /// The library changed. Lost in a full queue without harm: the next search looks anyway.
@@ -125,7 +130,16 @@ struct Worker {
     reader: Reader,
     /// Loaded at the first search or change.
     searcher: Option<Searcher>,
+    /// The folder that was searched last.
+    folder: Option<Folder>,
     outbox: Outbox,
+}
+
+/// The photos of a folder, as they were at a version of the library.
+struct Folder {
+    id: FolderId,
+    version: i64,
+    photos: HashSet<PhotoId>,
 }
 
 impl Worker {
@@ -149,13 +163,13 @@ impl Worker {
 
     fn answer(&mut self, ask: Ask) {
         match ask {
-            Ask::Search { request, query, limit, token } => {
-                if token.is_cancelled() {
+            Ask::Search(search) => {
+                if search.token.is_cancelled() {
                     return;
                 }
-                let result = self.search(&query, limit, &token);
-                if !token.is_cancelled() {
-                    self.outbox.send(Event::SearchDone { request, result });
+                let result = self.search(&search);
+                if !search.token.is_cancelled() {
+                    self.outbox.send(Event::SearchDone { request: search.request, result });
                 }
             }
             Ask::Changed => {
@@ -175,8 +189,12 @@ impl Worker {
         }
     }
 
-    fn search(&mut self, query: &Query, limit: usize, token: &CancelToken) -> Result<SearchResults, Failure> {
+    fn search(&mut self, search: &Search) -> Result<SearchResults, Failure> {
         let model = self.model.clone()?;
+        if let Some(folder) = search.within {
+            self.look_at(folder)?;
+        }
+        let among = search.within.and(self.folder.as_ref()).map(|folder| &folder.photos);
         let searcher = match &mut self.searcher {
             Some(searcher) => {
                 searcher.refresh(&self.reader)?;
@@ -184,12 +202,23 @@ impl Worker {
             }
             none => none.insert(Searcher::load(model, &self.reader)?),
         };
-        let found = searcher.search(&self.reader, query, limit, token)?;
+        let found = searcher.search_among(&self.reader, &search.query, search.limit, among, &search.token)?;
         Ok(SearchResults {
             hits: found.hits,
             cost: found.cost,
             nothing_likely: found.judgement.nothing_likely,
             likely: found.judgement.likely,
         })
+    }
+
+    /// Makes sure that `folder` holds this folder's photos, as they are now.
+    fn look_at(&mut self, id: FolderId) -> Result<(), StoreError> {
+        // Before the photos: what is written meanwhile is looked at again next time.
+        let version = self.reader.data_version()?;
+        if self.folder.as_ref().is_none_or(|folder| (folder.id, folder.version) != (id, version)) {
+            let photos = self.reader.list(ListScope::Folder(id))?.into_iter().collect();
+            self.folder = Some(Folder { id, version, photos });
+        }
+        Ok(())
     }
 }

@@ -29,15 +29,26 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        let kind = match &error {
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        let kind = match error {
             StoreError::Newer { .. } => FailureKind::LibraryNewer,
             StoreError::Locked { .. } => FailureKind::LibraryLocked,
+            StoreError::Damaged { .. } => FailureKind::LibraryDamaged,
+            StoreError::NotALibrary { .. } => FailureKind::NotALibrary,
+            StoreError::Replaced { .. } => FailureKind::LibraryReplaced,
+            StoreError::ReadOnly { .. } => FailureKind::LibraryReadOnly,
+            StoreError::CannotLock { .. } => FailureKind::LibraryCannotLock,
             StoreError::DiskFull { .. } => FailureKind::DiskFull,
             _ => FailureKind::Library,
         };
-        Self::new(kind, error.to_string())
+        Self { path: error.path().map(Into::into), ..Self::new(kind, error.to_string()) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::from(&error)
     }
 }
 
@@ -52,9 +63,13 @@ impl From<SearchError> for Failure {
         let kind = match error {
             SearchError::EmptyQuery => FailureKind::EmptyQuery,
             SearchError::EmptyLibrary => FailureKind::EmptyLibrary,
-            SearchError::NotIndexed { .. } => FailureKind::NotIndexed,
+            SearchError::NotIndexed { .. } | SearchError::PhotoNotIndexed { .. } => FailureKind::NotIndexed,
             SearchError::Store(error) => return error.into(),
             SearchError::Model(error) => return error.into(),
+            SearchError::Image { skipped } => {
+                let failure = Self::new(FailureKind::QueryPicture, "").at(&skipped.path);
+                return Self { skipped: vec![skipped], ..failure };
+            }
             _ => FailureKind::Photo,
         };
         Self::new(kind, error.to_string())

@@ -93,7 +93,6 @@ pub(super) struct Jobs {
     pub looks: Sender<Look>,
     pub outbox: Outbox,
     pub board: Board,
-    pub read_only: Arc<AtomicBool>,
     /// Set when the program closes: queued jobs are not begun any more.
     pub closing: Arc<AtomicBool>,
 }
@@ -179,29 +178,25 @@ impl Jobs {
         let mut chosen: Vec<Root> = roots(&reader)?.into_iter().map(|(folder, path)| Root { folder, path }).collect();
         chosen.retain(|root| only.is_none_or(|only| root.folder == only));
         chosen.sort_by(|a, b| a.path.cmp(&b.path));
-        let what = match chosen.as_slice() {
+        let kind = match chosen.as_slice() {
             [] => return Ok(true),
-            [one] => one.path.file_name().unwrap_or(one.path.as_os_str()).to_string_lossy().into_owned(),
-            several => format!("{} folders", several.len()),
+            [one] => {
+                JobKind::Index(one.path.file_name().unwrap_or(one.path.as_os_str()).to_string_lossy().into_owned())
+            }
+            several => JobKind::IndexAll(several.len()),
         };
         let control = Arc::new(JobControl::new());
-        let status =
-            JobStatus { id, kind: JobKind::Index(what), state: JobState::Running, progress: Progress::default() };
+        let status = JobStatus { id, kind, state: JobState::Running, progress: Progress::default() };
         self.board.set(Some((status.clone(), Arc::clone(&control))));
         self.outbox.send(Event::Job(status.clone()));
         // A job that began while the program closes has missed its call to end.
         if self.closing.load(Ordering::Relaxed) {
             control.cancel();
         }
-        let result = self.run_index(&chosen, model, &reader, &control, status);
+        let result = self.run_index(&chosen, model, &reader, &control, &status);
         let last = self.board.steer(id, |_, _| ());
         self.board.set(None);
-        let mut status = last.unwrap_or(JobStatus {
-            id,
-            kind: JobKind::Index(String::new()),
-            state: JobState::Running,
-            progress: Progress::default(),
-        });
+        let mut status = last.unwrap_or(status);
         let went_through = matches!(&result, Ok(report) if !report.cancelled);
         status.state = match &result {
             Ok(report) if report.cancelled => JobState::Cancelled,
@@ -232,7 +227,7 @@ impl Jobs {
         model: Arc<dyn AlignModel>,
         reader: &Reader,
         control: &JobControl,
-        status: JobStatus,
+        status: &JobStatus,
     ) -> Result<Report, IndexError> {
         let row = ModelRow::from(model.spec());
         let model_id = self.writer.with(move |store| {
@@ -240,17 +235,14 @@ impl Jobs {
             store.drop_damaged_embeddings(model)?;
             Ok(model)
         })?;
-        let JobKind::Index(what) = status.kind.clone();
+        let what = match &status.kind {
+            JobKind::Index(name) => name.clone(),
+            JobKind::IndexAll(folders) => format!("{folders} folders"),
+        };
         let noted = self.writer.with(move |store| store.job_started(&what))?;
-        let mut trouble = |error: Option<&StoreError>| {
-            self.read_only.store(error.is_some_and(|e| !matches!(e, StoreError::DiskFull { .. })), Ordering::Relaxed);
-            match error {
-                Some(error) => {
-                    let failure = Failure { detail: error.to_string(), ..Failure::new(kind_of(error), "") };
-                    self.outbox.notice(failure.at(&self.library));
-                }
-                None => log::info!("the library can be written again"),
-            }
+        let mut trouble = |error: Option<&StoreError>| match error {
+            Some(error) => self.outbox.notice(error),
+            None => log::info!("the library can be written again"),
         };
         let wait = |pause: Duration| {
             let until = Instant::now() + pause;
@@ -284,14 +276,6 @@ impl Jobs {
             log::debug!("the end of the run was not noted: {error}");
         }
         result
-    }
-}
-
-fn kind_of(error: &StoreError) -> FailureKind {
-    match error {
-        StoreError::DiskFull { .. } => FailureKind::DiskFull,
-        StoreError::Locked { .. } => FailureKind::LibraryLocked,
-        _ => FailureKind::Library,
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::config::Paths;
-use crate::device::DeviceRequest;
+use crate::device::{DeviceNote, DeviceRequest};
 use crate::domain::{FolderId, PhotoId, RequestId};
 use crate::models::catalogue;
 use crate::store::{ListScope, Reader, StoreError};
@@ -65,6 +65,7 @@ impl Librarian {
     fn run(&self, looks: &Receiver<Look>) {
         self.publish();
         let mut version = self.reader.data_version().ok();
+        let mut read_only = self.read_only.load(Ordering::Relaxed);
         loop {
             let heard = match looks.recv_timeout(LOOK) {
                 Ok(Look::List { request, scope }) => {
@@ -84,6 +85,11 @@ impl Librarian {
                 if !self.publish() || !self.outbox.send(Event::PhotosChanged) {
                     return;
                 }
+            }
+            let now = self.read_only.load(Ordering::Relaxed);
+            if now != read_only {
+                read_only = now;
+                self.publish();
             }
             if !heard {
                 return;
@@ -125,7 +131,7 @@ impl Librarian {
         });
         let (device, device_note) = match self.device.choose() {
             Ok(choice) => (choice.kind.name().to_owned(), choice.note),
-            Err(error) => (self.device.name().to_owned(), Some(error.to_string())),
+            Err(error) => (self.device.name().to_owned(), Some(DeviceNote::Other(error.to_string()))),
         };
         Ok(LibraryStatus {
             photos: counts.photos,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use image::RgbaImage;
 
+use crate::device::DeviceNote;
 use crate::domain::{FolderId, Hit, JobId, JobStatus, ModelId, Photo, PhotoId, Query, RequestId, SearchCost, Skipped};
 
 /// What the window may ask for.
@@ -24,10 +25,12 @@ pub enum Command {
     PauseJob(JobId),
     ResumeJob(JobId),
     CancelJob(JobId),
-    /// The photos most like the query, best first. A newer search cancels an older one.
+    /// The photos most like the query, best first, of one folder or of all. A newer search
+    /// cancels an older one.
     Search {
         request: RequestId,
         query: Query,
+        within: Option<FolderId>,
         limit: usize,
     },
     /// All photos of a scope, newest first.
@@ -141,7 +144,7 @@ pub struct LibraryStatus {
     pub models: Vec<ModelStatus>,
     /// Where indexing and searching run (`cpu`, …) and, if it is not what was asked for, why.
     pub device: String,
-    pub device_note: Option<String>,
+    pub device_note: Option<DeviceNote>,
     /// The library can be read but not written (another program has it, read-only disk).
     pub read_only: bool,
 }
@@ -199,6 +202,16 @@ pub enum FailureKind {
     LibraryNewer,
     /// Another program holds the library.
     LibraryLocked,
+    /// The library's file does not hold together.
+    LibraryDamaged,
+    /// The file is something else.
+    NotALibrary,
+    /// The file was deleted or replaced while it was open: it must be opened anew.
+    LibraryReplaced,
+    /// The library can be read but not written.
+    LibraryReadOnly,
+    /// The library lies where files cannot be locked.
+    LibraryCannotLock,
     /// No room on the disk.
     DiskFull,
     /// A folder is not there or cannot be read.
@@ -207,6 +220,8 @@ pub enum FailureKind {
     FolderEmptied,
     /// One photo cannot be shown.
     Photo,
+    /// The picture that was to be searched by cannot be read.
+    QueryPicture,
     /// The system offers no way to do it (no viewer, no dialog).
     System,
 }

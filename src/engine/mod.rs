@@ -44,7 +44,7 @@ pub use messages::{
 };
 pub use model::{ALIGN_FAMILY, BUILT_IN_ALIGN, ModelLoader};
 
-use compute::Compute;
+use compute::{Compute, Search};
 use jobs::{Board, Jobs, Request};
 use library::{Librarian, Look};
 use outbox::Outbox;
@@ -124,7 +124,7 @@ impl Engine {
         let reader = || Reader::open(&library);
         let threads = |error: std::io::Error| Failure::new(FailureKind::System, format!("no thread: {error}"));
         let loader = ModelLoader { paths: paths.clone(), source: align, device };
-        let writer = Writer::start(library.clone(), store, alive.clone()).map_err(threads)?;
+        let writer = Writer::start(library.clone(), store, Arc::clone(&read_only), alive.clone()).map_err(threads)?;
         let compute = Compute::start(loader.clone(), reader()?, outbox.clone(), alive.clone()).map_err(threads)?;
         let librarian = Librarian {
             paths: paths.clone(),
@@ -132,7 +132,7 @@ impl Engine {
             compute: compute.clone(),
             outbox: outbox.clone(),
             device,
-            read_only: Arc::clone(&read_only),
+            read_only,
         };
         let looks = librarian.start(alive.clone()).map_err(threads)?;
         let cache_bytes = u64::from(settings.thumbnail_cache_mib) << 20;
@@ -149,7 +149,6 @@ impl Engine {
             looks: looks.clone(),
             outbox: outbox.clone(),
             board: board.clone(),
-            read_only,
             closing: Arc::clone(&closing),
         };
         let jobs = jobs.start(alive).map_err(threads)?;
@@ -173,8 +172,8 @@ impl Engine {
                 self.board.cancel(job);
                 true
             }
-            Command::Search { request, query, limit } => {
-                front.compute.search(request, query, limit, front.searches.restart())
+            Command::Search { request, query, within, limit } => {
+                front.compute.search(Search { request, query, within, limit, token: front.searches.restart() })
             }
             Command::List { request, scope } => front.looks.try_send(Look::List { request, scope }).is_ok(),
             Command::Details { request, photo } => front.looks.try_send(Look::Details { request, photo }).is_ok(),

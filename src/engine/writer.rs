@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -22,10 +23,24 @@ type Request = Box<dyn FnOnce(&mut Slot) + Send>;
 struct Slot {
     library: PathBuf,
     store: Option<Store>,
+    /// Told whether the library could be written the last time.
+    read_only: Arc<AtomicBool>,
 }
 
 impl Slot {
     fn with<T>(&mut self, work: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let result = self.try_with(work);
+        match &result {
+            Ok(_) => self.read_only.store(false, Ordering::Relaxed),
+            Err(StoreError::Locked { .. } | StoreError::ReadOnly { .. } | StoreError::CannotLock { .. }) => {
+                self.read_only.store(true, Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn try_with<T>(&mut self, work: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut store = match self.store.take() {
             Some(store) => store,
             None => Store::open(&self.library)?,
@@ -54,9 +69,14 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread with a connection that is open already, if there is one.
-    pub fn start(library: PathBuf, store: Option<Store>, alive: Sender<()>) -> std::io::Result<Self> {
+    pub fn start(
+        library: PathBuf,
+        store: Option<Store>,
+        read_only: Arc<AtomicBool>,
+        alive: Sender<()>,
+    ) -> std::io::Result<Self> {
         let (requests, incoming): (_, Receiver<Request>) = bounded(QUEUE);
-        let mut slot = Slot { library: library.clone(), store };
+        let mut slot = Slot { library: library.clone(), store, read_only };
         thread::Builder::new().name("glimpse-writer".into()).spawn(move || {
             for request in incoming {
                 request(&mut slot);

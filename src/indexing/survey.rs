@@ -35,7 +35,10 @@ pub(super) fn survey(run: &Run<'_>, reader: &Reader) -> Result<Survey, StoreErro
         .collect();
     let mut known = HashMap::new();
     for folder in reader.folders()? {
-        for (path, file) in reader.known_files(folder.id)? {
+        let files = reader.known_files(folder.id)?;
+        // Room for all at once: growing would hash every path again, which costs as much as reading them.
+        known.reserve(files.len());
+        for (path, file) in files {
             let entry = Known {
                 id: file.id,
                 folder: folder.id,

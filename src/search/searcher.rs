@@ -100,6 +100,18 @@ impl Searcher {
         limit: usize,
         cancel: &CancelToken,
     ) -> Result<Found, SearchError> {
+        self.search_among(reader, query, limit, None, cancel)
+    }
+
+    /// As [`Searcher::search`], looking at these photos only.
+    pub fn search_among(
+        &mut self,
+        reader: &Reader,
+        query: &Query,
+        limit: usize,
+        among: Option<&HashSet<PhotoId>>,
+        cancel: &CancelToken,
+    ) -> Result<Found, SearchError> {
         if matches!(query, Query::Text(text) if is_blank(text)) {
             return Err(SearchError::EmptyQuery);
         }
@@ -120,14 +132,15 @@ impl Searcher {
                 .ok_or_else(|| SearchError::PhotoNotIndexed { photo: *photo, model: model.clone() })?,
         };
         let encoded = Instant::now();
-        let hits = index.search(&embedding, limit, None, cancel)?;
-        let cost = SearchCost {
-            scanned: index.len(),
-            encode_ms: (encoded - start).as_secs_f32() * 1e3,
-            scan_ms: encoded.elapsed().as_secs_f32() * 1e3,
+        let hits = match among {
+            Some(photos) => index.search(&embedding, limit, Some(&|photo| photos.contains(&photo)), cancel)?,
+            None => index.search(&embedding, limit, None, cancel)?,
         };
+        let scan_ms = encoded.elapsed().as_secs_f32() * 1e3;
+        let scanned = among.map_or(index.len(), |photos| photos.iter().filter(|&&photo| index.contains(photo)).count());
+        let cost = SearchCost { scanned, encode_ms: (encoded - start).as_secs_f32() * 1e3, scan_ms };
         let judgement = match (query, self.model.calibration()) {
-            (Query::Text(_), Some(calibration)) => calibration.judge(&hits, index.len()),
+            (Query::Text(_), Some(calibration)) => calibration.judge(&hits, scanned),
             _ => Judgement::unknown(hits.len()),
         };
         Ok(Found { hits, cost, judgement, left_out: damaged.len() })

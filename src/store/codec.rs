@@ -7,7 +7,7 @@ use rusqlite::{Row, ToSql};
 
 use crate::domain::{
     CaptionId, CaptionState, ContentHash, Embedding, FileStamp, FolderId, LatLon, ModelId, Photo, PhotoId, PhotoMeta,
-    PhotoState, SkippedReason,
+    PhotoState, ReadFailure, SkippedReason,
 };
 
 macro_rules! integer_id {
@@ -114,10 +114,11 @@ pub(super) fn blob_to_vector(value: ValueRef<'_>, dim: usize, halves: &mut Vec<f
 
 /// The columns of [`Photo`], in the order in which [`photo_from_row`] reads them.
 pub(super) const PHOTO_COLUMNS: &str = "id, folder, path, state, size_bytes, modified_ns, changed_ns, inode, content, \
-     width, height, taken, camera, latitude, longitude, failure_detail";
+     width, height, taken, camera, latitude, longitude, failure, coalesce(failure_detail, '')";
 
 pub(super) fn photo_from_row(row: &Row<'_>) -> rusqlite::Result<Photo> {
     let place = Option::zip(row.get(13)?, row.get(14)?);
+    let detail = row.get(16)?;
     Ok(Photo {
         id: row.get(0)?,
         folder: row.get(1)?,
@@ -132,7 +133,7 @@ pub(super) fn photo_from_row(row: &Row<'_>) -> rusqlite::Result<Photo> {
             camera: row.get(12)?,
             place: place.map(|(latitude, longitude)| LatLon { latitude, longitude }),
         },
-        failure: row.get(15)?,
+        failure: row.get::<_, Option<_>>(15)?.map(|reason| ReadFailure { reason, detail }),
     })
 }
 

@@ -48,6 +48,24 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The library file, where the error concerns one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Newer { path, .. }
+            | Self::NotALibrary { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Locked { path }
+            | Self::CannotLock { path }
+            | Self::DiskFull { path }
+            | Self::ReadOnly { path }
+            | Self::Absent { path }
+            | Self::Replaced { path }
+            | Self::Io { path, .. }
+            | Self::Sql { path, .. } => Some(path),
+            Self::Dimension { .. } => None,
+        }
+    }
+
     /// Sorts what SQLite reports into what a person can act on.
     pub(super) fn from_sql(path: &Path, source: SqlError) -> Self {
         let path = path.to_path_buf();

@@ -83,8 +83,8 @@ impl Reader {
         })
     }
 
-    /// Everything that a scan of a root compares the disk with.
-    pub fn known_files(&self, folder: FolderId) -> Result<HashMap<PathBuf, KnownFile>, StoreError> {
+    /// Everything that a scan of a root compares the disk with, each path once, in no particular order.
+    pub fn known_files(&self, folder: FolderId) -> Result<Vec<(PathBuf, KnownFile)>, StoreError> {
         self.db.run(|conn| {
             let mut select = conn.prepare_cached(sql::KNOWN_FILES)?;
             let rows = select.query_map([folder], |row| {
@@ -97,13 +97,7 @@ impl Reader {
                 };
                 Ok((row.get::<_, PathBytes>(0)?.0, known))
             })?;
-            // Room for all at once: growing would hash every path again, which costs as much as reading them.
-            let mut files = HashMap::with_capacity(count_of_folder(conn, folder)?);
-            for row in rows {
-                let (path, known) = row?;
-                files.insert(path, known);
-            }
-            Ok(files)
+            rows.collect()
         })
     }
 
@@ -344,12 +338,6 @@ pub(super) fn dim(conn: &Connection, model: ModelId) -> rusqlite::Result<Option<
         .map(|dim| dim.map(|d| d as usize))
 }
 
-fn count_of_folder(conn: &Connection, folder: FolderId) -> rusqlite::Result<usize> {
-    conn.prepare_cached(sql::COUNT_OF_FOLDER)?
-        .query_row([folder], |row| row.get::<_, i64>(0))
-        .map(|n| usize::try_from(n).unwrap_or(0))
-}
-
 fn embedded(conn: &Connection, model: ModelId) -> rusqlite::Result<u64> {
     conn.prepare_cached(sql::EMBEDDED)?
         .query_row(params![model, PhotoState::Present], |row| row.get::<_, i64>(0))
@@ -366,7 +354,6 @@ fn photo_by(conn: &Connection, column: &'static str, value: impl rusqlite::ToSql
 mod sql {
     pub const COUNTS_BY_FOLDER: &str = "SELECT folder, state, count(*) FROM photos GROUP BY folder, state";
     pub const COUNTS: &str = "SELECT state, count(*) FROM photos GROUP BY state";
-    pub const COUNT_OF_FOLDER: &str = "SELECT count(*) FROM photos WHERE folder = ?1";
     pub const KNOWN_FILES: &str = "SELECT path, id, state, content, failure, size_bytes, modified_ns, changed_ns, inode
          FROM photos INDEXED BY photos_by_folder WHERE folder = ?1";
     pub const FAILURES: &str =
@@ -409,7 +396,6 @@ mod tests {
             for (sql, expected) in [
                 (sql::COUNTS_BY_FOLDER, "COVERING INDEX photos_by_folder_newest"),
                 (sql::COUNTS, "COVERING INDEX photos_by_newest"),
-                (sql::COUNT_OF_FOLDER, "COVERING INDEX photos_by_folder"),
                 (sql::KNOWN_FILES, "INDEX photos_by_folder (folder=?)"),
                 (sql::LIST_BY_STATE, "INDEX photos_by_newest (state=?)"),
                 (sql::LIST_OF_FOLDER, "INDEX photos_by_folder_newest (folder=? AND state=?)"),

@@ -1,10 +1,13 @@
 //! What people do in the window, by label and by key, each state of the design among it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use egui::{Key, Modifiers, Theme, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use glimpse::app::i18n::Lang;
-use glimpse::app::{GlimpseApp, PickKind, ServiceEvent};
+use glimpse::app::{GlimpseApp, Opened, PickKind, ServiceEvent};
 use glimpse::domain::{FolderId, JobId, JobKind, JobState, JobStatus, PhotoId, Progress, Skipped, SkippedReason};
 use glimpse::engine::{Command, Event, FailureKind, Scope};
 
@@ -204,12 +207,20 @@ fn a_job_can_be_watched_paused_and_cancelled() {
     assert_eq!(w.get_all_by_label("12 photos").count(), 2, "over the photos, and in the status bar again");
     link.push(job(JobState::Done, 8091, 3));
     pass(&mut w, 0.5);
-    w.get_by_label("holiday is up to date, 3 files could not be read");
+    w.get_by_label("Up to date: holiday · 3 unreadable");
     link.push(job(JobState::Failed("the disk is full".into()), 9, 0));
     pass(&mut w, 9.0);
+    // The notice that comes with it says why; the exact words are one hover away.
+    w.get_by_label("Indexing holiday could not go on").hover();
+    pass(&mut w, 2.0);
     w.get_by_label("the disk is full");
     click(&mut w, "Dismiss");
-    assert!(w.query_by_label("the disk is full").is_none());
+    assert!(w.query_by_label("Indexing holiday could not go on").is_none());
+
+    let (kind, progress) = (JobKind::IndexAll(2), Progress::default());
+    link.push(Event::Job(JobStatus { id: JobId(8), kind, state: JobState::Running, progress }));
+    pass(&mut w, 0.5);
+    w.get_all_by_label("Indexing 2 folders").next().unwrap();
 }
 
 #[test]
@@ -269,7 +280,9 @@ fn failed_files_say_why_and_can_be_tried_again() {
     let mut w = window(&link, Setup::default());
     click(&mut w, "Unreadable");
     pass(&mut w, 0.5);
-    w.get_by_label("IMG_0002.jpg: the file ends in the middle of the picture");
+    w.get_by_label("IMG_0002.jpg: Cut off or damaged").hover();
+    pass(&mut w, 2.0);
+    w.get_by_label_contains("the file ends in the middle of the picture");
     w.get_all_by_label("Try again").nth(1).unwrap().click();
     pass(&mut w, 0.5);
     click(&mut w, "Try all again");
@@ -279,6 +292,36 @@ fn failed_files_say_why_and_can_be_tried_again() {
     w.get_all_by_label("Show in folder").next().unwrap().click();
     pass(&mut w, 0.5);
     assert!(link.sent().iter().any(|c| matches!(c, Command::ShowInFolder(path) if path.ends_with("IMG_0001.jpg"))));
+}
+
+/// What the engine reports is said in the window's language, whatever the words of its layers.
+#[test]
+fn reasons_and_failures_speak_the_windows_language() {
+    let link = ScriptedLink::with_photos(30);
+    link.script(|script| script.failed = vec![PhotoId(1)]);
+    let mut status = library(30);
+    (status.failed, status.device_note) = (1, Some(glimpse::device::DeviceNote::CpuOnly));
+    link.push(Event::Library(status));
+    let mut setup = Setup::default();
+    setup.saved.settings.language = Some("zh-CN".into());
+    let mut w = window(&link, setup);
+    click(&mut w, "无法读取");
+    w.get_by_label("IMG_0001.jpg: 文件不完整或已损坏");
+    let (kind, progress) = (JobKind::IndexAll(3), Progress::default());
+    link.push(Event::Job(JobStatus { id: JobId(8), kind, state: JobState::Running, progress }));
+    pass(&mut w, 0.5);
+    w.get_all_by_label("正在索引 3 个文件夹").next().unwrap();
+    click(&mut w, "搜索模型: Lite Align");
+    w.get_by_label_contains("日常照片");
+    w.key_press(Key::Escape);
+    w.key_press_modifiers(Modifiers::COMMAND, Key::Comma);
+    pass(&mut w, 0.5);
+    w.get_by_label("此版本的模型在处理器上运行。");
+    let mut picture = failure(FailureKind::QueryPicture, "/tmp/a.jpg", "");
+    picture.skipped.push(Skipped { path: "/tmp/a.jpg".into(), reason: SkippedReason::Empty, detail: "0 bytes".into() });
+    link.push(Event::Notice(picture));
+    pass(&mut w, 0.5);
+    w.get_by_label("无法用这张图片搜索。文件为空。/tmp/a.jpg");
 }
 
 #[test]
@@ -360,15 +403,82 @@ fn a_library_that_cannot_be_opened_is_named() {
     for (kind, words) in [
         (FailureKind::LibraryNewer, "written by a newer version"),
         (FailureKind::LibraryLocked, "Another program is using this library"),
+        (FailureKind::LibraryDamaged, "This library is damaged"),
+        (FailureKind::NotALibrary, "not a Glimpse library"),
         (FailureKind::Library, "The library could not be used"),
     ] {
         let broken = failure(kind, "/data/library.db", "the exact words");
-        let w = window_on(move || Err(broken), Setup::default());
+        let w = window_on(move || Err(broken.clone()), Setup::default());
         w.get_by_label("Glimpse could not open your library");
         let sentence = w.get_by_label_contains(words);
         assert!(format!("{sentence:?}").contains("/data/library.db"));
         w.get_by_label("the exact words");
     }
+}
+
+/// Once the other program has ended, "Try again" opens the library; what was wanted meanwhile is done then.
+#[test]
+fn a_library_that_was_locked_opens_without_a_new_start() {
+    let (link, tries) = (ScriptedLink::with_photos(12), Arc::new(AtomicUsize::new(0)));
+    let (engine, counted) = (link.clone(), Arc::clone(&tries));
+    let open = move || -> Opened {
+        match counted.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Err(failure(FailureKind::LibraryLocked, "/data/library.db", "held for 10 seconds")),
+            _ => Ok(Box::new(engine.clone())),
+        }
+    };
+    let mut w = window_on(open, Setup::default());
+    for _ in 0..2 {
+        w.get_by_label_contains("Another program is using this library");
+        w.get_by_label("Try again").click();
+        w.step();
+        let since = std::time::Instant::now();
+        while w.state().runtime().opening {
+            assert!(since.elapsed().as_secs() < 60, "it is still being opened");
+            w.step();
+        }
+        pass(&mut w, 1.0);
+    }
+    assert_eq!(tries.load(Ordering::Relaxed), 3);
+    assert!(w.query_by_label("Glimpse could not open your library").is_none());
+    w.get_by_label("IMG_0001.jpg");
+}
+
+/// A library that is held by another program is waited for while the window is there already.
+#[test]
+fn a_library_that_opens_slowly_holds_up_no_frame() {
+    let (link, gate) = (ScriptedLink::with_photos(12), Arc::new(AtomicUsize::new(0)));
+    let (engine, opened) = (link.clone(), Arc::clone(&gate));
+    let open = move || -> Opened {
+        while opened.load(Ordering::Relaxed) == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Ok(Box::new(engine.clone()))
+    };
+    let mut w = window_on(open, Setup::default());
+    w.get_by_label("Opening your library…");
+    assert!(link.sent().is_empty());
+    gate.store(1, Ordering::Relaxed);
+    let since = std::time::Instant::now();
+    while w.state().runtime().opening {
+        assert!(since.elapsed().as_secs() < 60, "it is still being opened");
+        w.step();
+    }
+    pass(&mut w, 1.0);
+    w.get_by_label("IMG_0001.jpg");
+}
+
+/// A library that was replaced under the open window is opened anew from the notice.
+#[test]
+fn a_replaced_library_is_opened_again() {
+    let (link, mut w) = photos(12);
+    link.push(Event::Notice(failure(FailureKind::LibraryReplaced, "/data/library.db", "")));
+    pass(&mut w, 0.5);
+    link.script(|script| script.photos = vec![PhotoId(77)]);
+    click(&mut w, "Open again");
+    pass(&mut w, 2.0);
+    assert_eq!(w.state().runtime().ids(), [PhotoId(77)]);
+    assert!(w.query_by_label("Open again").is_none());
 }
 
 #[test]

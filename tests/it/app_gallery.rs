@@ -9,6 +9,7 @@ use egui::{Theme, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use glimpse::app::GlimpseApp;
+use glimpse::device::DeviceNote;
 use glimpse::domain::{JobId, JobKind, JobState, JobStatus, PhotoId, Progress};
 use glimpse::engine::{Event, FailureKind};
 use image::RgbaImage;
@@ -79,7 +80,7 @@ fn states() -> Vec<(&'static str, Make)> {
             let mut status = library(312);
             (status.failed, status.missing) = (3, 12);
             (status.folders[0].failed, status.folders[1].offline) = (3, true);
-            status.device_note = Some("No graphics card was found, so the processor is used.".into());
+            status.device_note = Some(DeviceNote::CpuOnly);
             link.push(Event::Library(status));
             link.push(job(JobState::Running, 3));
             window(&link, s)
@@ -167,6 +168,98 @@ fn states() -> Vec<(&'static str, Make)> {
             w.get_by_label(&name).click();
             w
         }),
+        ("context-menu", |s| {
+            let w = window(&photos(), s);
+            w.get_by_label("IMG_0002.jpg").click_secondary();
+            w
+        }),
+        ("folder-menu", |s| {
+            let link = photos();
+            let mut status = library(312);
+            status.missing = 12;
+            (status.folders[1].offline, status.folders[1].missing) = (true, 12);
+            link.push(Event::Library(status));
+            let mut w = window(&link, s);
+            let name = w.state().lang().fill(glimpse::app::i18n::Msg::FolderMenu, &[("name", "下载")]);
+            let at = w.get_by_label(&name).rect().center();
+            w.hover_at(at);
+            w.step();
+            w.get_by_label(&name).click();
+            w
+        }),
+        ("in-a-folder", |s| {
+            let mut w = window(&photos(), s);
+            w.get_by_label("holiday").click();
+            settle(&mut w);
+            type_in(&mut w, "sunset over the hills");
+            w
+        }),
+        ("in-a-folder-nothing", |s| {
+            let link = photos();
+            let mut w = window(&link, s);
+            w.get_by_label("holiday").click();
+            settle(&mut w);
+            link.script(|script| script.photos.clear());
+            type_in(&mut w, "submarine");
+            w
+        }),
+        ("folder-hint", |s| {
+            let w = window(&photos(), s);
+            w.get_by_label("holiday").click();
+            w
+        }),
+        ("type-path", |s| {
+            let services = s.services.clone();
+            services.0.lock().unwrap().busy = true;
+            let w = window(&photos(), s);
+            w.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::O);
+            w
+        }),
+        ("not-indexed", |s| {
+            let link = photos();
+            link.script(|script| script.silent = true);
+            let mut w = window(&link, s);
+            type_in(&mut w, "sea");
+            let request = link.searches()[0].0;
+            let error = failure(FailureKind::NotIndexed, "", "no photo is indexed with the model lite-align yet");
+            link.push(Event::SearchDone { request, result: Err(error) });
+            w
+        }),
+        ("job-failed", |s| {
+            let link = photos();
+            link.push(job(JobState::Failed("no room on the disk: nothing was lost".into()), 0));
+            link.push(Event::Notice(failure(
+                FailureKind::DiskFull,
+                "/home/ada/.local/share/glimpse/library.db",
+                "no room",
+            )));
+            window(&link, s)
+        }),
+        ("missing", |s| {
+            let link = photos();
+            let mut status = library(312);
+            status.missing = 1;
+            link.push(Event::Library(status));
+            let w = window(&link, s);
+            w.get_by_label(w.state().lang().text(glimpse::app::i18n::Msg::MissingPhotos)).click();
+            w
+        }),
+        ("opening", |s| {
+            window_on(
+                || loop {
+                    std::thread::park();
+                },
+                s,
+            )
+        }),
+        ("locked", |s| {
+            let locked = failure(
+                FailureKind::LibraryLocked,
+                "/home/ada/.local/share/glimpse/library.db",
+                "another program has held this library for 10 seconds: close it, then try again: /home/ada/.local/share/glimpse/library.db",
+            );
+            window_on(move || Err(locked.clone()), s)
+        }),
         ("several", |s| {
             let w = window(&photos(), s);
             w.get_by_label("IMG_0002.jpg").click();
@@ -179,7 +272,7 @@ fn states() -> Vec<(&'static str, Make)> {
                 "/home/ada/.local/share/glimpse/library.db",
                 "format 9, this program knows 1",
             );
-            window_on(move || Err(newer), s)
+            window_on(move || Err(newer.clone()), s)
         }),
     ]
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use glimpse::app::{GlimpseApp, PickKind, ServiceEvent};
+use glimpse::app::{GlimpseApp, Opened, PickKind, ServiceEvent};
 use glimpse::config::{Paths, Settings};
 use glimpse::device::DeviceRequest;
 use glimpse::engine::{Engine, EngineConfig, ModelSource};
 use glimpse::models::align::StubAlign;
+use glimpse::store::Store;
 
 use super::support::{NotedServices, Setup, window_on};
 
@@ -33,6 +34,17 @@ fn photos(folder: &Path) {
     std::fs::write(folder.join("broken.jpg"), b"\xff\xd8\xff\xe0 no picture").unwrap();
 }
 
+fn config(own: &Path) -> EngineConfig {
+    let paths = Paths::in_folder(own);
+    EngineConfig {
+        library: paths.library(),
+        paths,
+        settings: Settings::default(),
+        align: ModelSource::Ready(Arc::new(StubAlign::default())),
+        device: DeviceRequest::Cpu,
+    }
+}
+
 /// Steps in real time until it is so.
 fn wait(w: &mut Harness<'_, GlimpseApp>, what: &str, is_so: impl Fn(&Harness<'_, GlimpseApp>) -> bool) {
     let since = Instant::now();
@@ -48,17 +60,10 @@ fn add_a_folder_find_a_photo_open_it_and_remove_the_folder() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("holiday");
     photos(&folder);
-    let paths = Paths::in_folder(&dir.path().join("own"));
-    let config = EngineConfig {
-        library: paths.library(),
-        paths,
-        settings: Settings::default(),
-        align: ModelSource::Ready(Arc::new(StubAlign::default())),
-        device: DeviceRequest::Cpu,
-    };
+    let config = config(&dir.path().join("own"));
     let services = NotedServices::default();
     let setup = Setup { services: services.clone(), ..Setup::default() };
-    let mut w = window_on(move || Ok(Box::new(Engine::start(config, Waker::noop().clone())?)), setup);
+    let mut w = window_on(move || Ok(Box::new(Engine::start(config.clone(), Waker::noop().clone())?)), setup);
 
     wait(&mut w, "the first start", |w| w.query_by_label("Find photos by describing them").is_some());
     w.get_by_label("Add folder…").click();
@@ -66,7 +71,7 @@ fn add_a_folder_find_a_photo_open_it_and_remove_the_folder() {
     let picked = ServiceEvent::Picked { kind: PickKind::Folder, path: folder.clone() };
     services.0.lock().unwrap().answers.push_back(picked);
     wait(&mut w, "twelve photos", |w| w.state().runtime().ids().len() == 12);
-    wait(&mut w, "the job's end", |w| w.query_by_label_contains("holiday is up to date").is_some());
+    wait(&mut w, "the job's end", |w| w.query_by_label_contains("Up to date: holiday").is_some());
     wait(&mut w, "a thumbnail", |w| w.query_by_label("red-0.jpg").is_some());
 
     w.get_by_label("Search photos").focus();
@@ -102,4 +107,27 @@ fn add_a_folder_find_a_photo_open_it_and_remove_the_folder() {
     w.get_by_label("Remove folder").click();
     wait(&mut w, "the first start again", |w| w.query_by_label("Find photos by describing them").is_some());
     assert!(folder.join("red-0.jpg").is_file(), "the files on the disk stay");
+}
+
+/// A library that this version cannot use is named; once a usable one lies there, the open window takes it.
+#[test]
+fn a_library_of_a_newer_version_and_then_one_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path());
+    drop(Store::open(&config.library).unwrap());
+    let ours = std::fs::read(&config.library).unwrap();
+    let newer = rusqlite::Connection::open(&config.library).unwrap();
+    newer.pragma_update(None, "user_version", 9999).unwrap();
+    newer.close().unwrap();
+    let library = config.library.clone();
+    let open = move || -> Opened { Ok(Box::new(Engine::start(config.clone(), Waker::noop().clone())?)) };
+    let mut w = window_on(open, Setup::default());
+    wait(&mut w, "the sentence", |w| w.query_by_label_contains("written by a newer version").is_some());
+
+    std::fs::write(&library, &ours[..ours.len() / 2]).unwrap();
+    w.get_by_label("Try again").click();
+    wait(&mut w, "another sentence", |w| w.query_by_label_contains("This library is damaged").is_some());
+    std::fs::write(&library, &ours).unwrap();
+    w.get_by_label("Try again").click();
+    wait(&mut w, "the first start", |w| w.query_by_label("Find photos by describing them").is_some());
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use egui::{Event as Input, ImeEvent, Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use glimpse::app::{Asked, GlimpseApp};
-use glimpse::domain::{Hit, PhotoId, Query, RequestId, SearchCost};
+use glimpse::app::{Asked, GlimpseApp, Question};
+use glimpse::domain::{FolderId, Hit, PhotoId, Query, RequestId, SearchCost};
 use glimpse::engine::{Command, Event, FailureKind, Scope, SearchResults};
 
-use super::support::{ScriptedLink, Setup, failure, pass, window};
+use super::support::{ScriptedLink, Setup, failure, library, pass, window};
 
 const FIELD: &str = "Search photos";
 
@@ -50,7 +50,7 @@ fn typing_searches_once_it_pauses_and_clearing_shows_the_newest() {
 
     w.get_by_label("Clear the search").click();
     pass(&mut w, 0.5);
-    assert_eq!(w.state().runtime().asked, Asked::Browse(Scope::All));
+    assert_eq!(w.state().runtime().asked, Asked::browse(Scope::All));
     assert_eq!(link.searches().len(), 1);
     assert!(w.query_by_label("Clear the search").is_none());
 }
@@ -205,7 +205,7 @@ fn a_dropped_picture_is_searched_by_and_a_dropped_folder_is_added() {
     focus_field(&mut w);
     w.get_by_label(FIELD).type_text("sea");
     pass(&mut w, 1.0);
-    assert_eq!(w.state().runtime().asked, Asked::Text("sea".into()));
+    assert_eq!(w.state().runtime().asked, Asked::search(Question::Text("sea".into()), Scope::All));
 
     w.input_mut().dropped_files.push(Arc::new(Dropped("/tmp/holiday".into())));
     pass(&mut w, 0.5);
@@ -226,7 +226,94 @@ fn find_similar_asks_by_the_photo() {
     w.key_press(Key::Escape);
     w.key_press(Key::Escape);
     pass(&mut w, 0.5);
-    assert_eq!(w.state().runtime().asked, Asked::Browse(Scope::All));
+    assert_eq!(w.state().runtime().asked, Asked::browse(Scope::All));
+}
+
+/// A search looks through the folder that is shown, says so, and is widened with one click.
+#[test]
+fn a_search_stays_in_the_folder_that_is_shown_until_it_is_widened() {
+    let link = ScriptedLink::with_photos(9);
+    let mut w = window(&link, Setup::default());
+    w.get_by_label("holiday").click();
+    pass(&mut w, 0.5);
+    focus_field(&mut w);
+    w.get_by_label(FIELD).type_text("sea");
+    pass(&mut w, 1.0);
+    let asked = |link: &ScriptedLink| {
+        link.sent().into_iter().rev().find_map(|command| match command {
+            Command::Search { query, within, .. } => Some((query, within)),
+            _ => None,
+        })
+    };
+    let text = Query::Text("sea".into());
+    assert_eq!(asked(&link), Some((text.clone(), Some(FolderId(1)))));
+    w.get_by_label("9 results in holiday");
+
+    w.get_by_label("Search all photos").click();
+    pass(&mut w, 0.5);
+    assert_eq!(asked(&link), Some((text, None)));
+    w.get_by_label("9 results");
+    assert!(w.query_by_label("Search all photos").is_none());
+    assert_eq!(w.get_by_label(FIELD).value().as_deref(), Some("sea"), "the question stays");
+    assert_eq!(w.state().saved().window.scope, Scope::All);
+
+    // Where a folder holds nothing like it, the way out stands in the middle.
+    w.get_by_label("下载").click();
+    pass(&mut w, 0.5);
+    link.script(|script| script.photos.clear());
+    focus_field(&mut w);
+    w.get_by_label(FIELD).type_text("fish");
+    pass(&mut w, 1.0);
+    w.get_by_label_contains("what is indexed of 下载");
+    // The folder is removed while it is searched: everything is.
+    let mut status = library(3);
+    status.folders.pop();
+    link.push(Event::Library(status));
+    pass(&mut w, 0.5);
+    assert_eq!(asked(&link), Some((Query::Text("fish".into()), None)));
+    w.get_by_label_contains("looked through everything");
+}
+
+#[test]
+fn missing_and_unreadable_photos_narrow_no_search() {
+    let link = ScriptedLink::with_photos(9);
+    let mut setup = Setup::default();
+    setup.saved.window.scope = Scope::Failed;
+    let mut w = window(&link, setup);
+    w.key_press(Key::Slash);
+    pass(&mut w, 0.5);
+    w.get_by_label(FIELD).type_text("sea");
+    pass(&mut w, 1.0);
+    assert!(link.sent().iter().any(|command| matches!(command, Command::Search { within: None, .. })));
+    w.key_press(Key::Escape);
+    pass(&mut w, 0.5);
+    assert_eq!(w.state().runtime().asked, Asked::browse(Scope::Failed));
+}
+
+#[test]
+fn a_picture_is_copied_once_it_is_there() {
+    let link = ScriptedLink::with_photos(9);
+    let mut w = window(&link, Setup::default());
+    pass(&mut w, 1.0);
+    w.get_by_label("IMG_0003.jpg").click();
+    pass(&mut w, 0.5);
+    // What the system sends for ctrl-C.
+    w.event(Input::Copy);
+    let mut copied = Vec::new();
+    for _ in 0..6 {
+        w.step();
+        copied.extend(w.output().platform_output.commands.iter().filter_map(|command| match command {
+            egui::OutputCommand::CopyImage(image) => Some(image.size),
+            _ => None,
+        }));
+    }
+    assert_eq!(copied, [[292, 389]]);
+    w.get_by_label("Copied");
+    // In the search field the key copies text.
+    focus_field(&mut w);
+    w.event(Input::Copy);
+    pass(&mut w, 0.5);
+    assert_eq!(w.state().runtime().copying, None);
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use egui::{Theme, Vec2};
 use egui_kittest::Harness;
-use glimpse::app::{EngineLink, GlimpseApp, PickKind, PickStart, SavedState, ServiceEvent, Services};
+use glimpse::app::{EngineLink, GlimpseApp, Opened, PickKind, PickStart, SavedState, ServiceEvent, Services};
 use glimpse::domain::{
-    FileStamp, FolderId, Hit, LatLon, Photo, PhotoId, PhotoMeta, PhotoState, Query, RequestId, SearchCost,
+    FileStamp, FolderId, Hit, LatLon, Photo, PhotoId, PhotoMeta, PhotoState, Query, ReadFailure, RequestId, SearchCost,
+    SkippedReason,
 };
 use glimpse::engine::{
     Command, Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope, SearchResults,
@@ -156,7 +157,10 @@ impl Script {
                     camera: Some("Fujifilm X-T4".into()),
                     place: Some(LatLon { latitude: 47.3769, longitude: 8.5417 }),
                 },
-                failure: failed.then(|| "the file ends in the middle of the picture".to_owned()),
+                failure: failed.then(|| ReadFailure {
+                    reason: SkippedReason::Damaged,
+                    detail: "the file ends in the middle of the picture".into(),
+                }),
             },
         }
     }
@@ -299,14 +303,11 @@ impl Default for Setup {
 /// A window on a scripted engine.
 pub fn window(link: &ScriptedLink, setup: Setup) -> Harness<'static, GlimpseApp> {
     let link = link.clone();
-    window_on(move || Ok(Box::new(link)), setup)
+    window_on(move || Ok(Box::new(link.clone())), setup)
 }
 
 /// A window on any engine, or on none.
-pub fn window_on(
-    engine: impl FnOnce() -> Result<Box<dyn EngineLink>, Failure> + 'static,
-    setup: Setup,
-) -> Harness<'static, GlimpseApp> {
+pub fn window_on(open: impl Fn() -> Opened + Send + Sync + 'static, setup: Setup) -> Harness<'static, GlimpseApp> {
     let Setup { size, theme, mut saved, services, any_glyph } = setup;
     saved.settings.theme = match theme {
         Theme::Dark => glimpse::config::Theme::Dark,
@@ -317,7 +318,7 @@ pub fn window_on(
     if any_glyph {
         builder = builder.allow_missing_glyphs();
     }
-    builder.build_eframe(move |cc| GlimpseApp::new(&cc.egui_ctx, engine(), Box::new(services), saved))
+    builder.build_eframe(move |cc| GlimpseApp::new(&cc.egui_ctx, open, Box::new(services), saved))
 }
 
 /// Lets so much time pass (seconds): 0.25 a step.

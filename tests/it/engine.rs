@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use glimpse::config::{Paths, Settings};
 use glimpse::device::DeviceRequest;
-use glimpse::domain::{Embedding, JobId, JobState, PhotoId, Query, RequestId};
+use glimpse::domain::{Embedding, EmbeddingError, JobId, JobState, PhotoId, Query, RequestId, SkippedReason};
 use glimpse::engine::{Command, Engine, EngineConfig, Event, Failure, FailureKind, ModelSource, Scope, SearchResults};
 use glimpse::models::ModelError;
 use glimpse::models::align::{AlignModel, AlignSpec, Pixels, StubAlign};
-use glimpse::store::{Reader, Store};
+use glimpse::store::{ListScope, Reader, Store};
 use image::RgbImage;
 
 use super::photos::{self, BLUE, GREEN, RED};
@@ -35,12 +35,19 @@ impl Wake for Woken {
 struct Slow {
     inner: StubAlign,
     closed: AtomicBool,
+    /// Gives no usable embedding of any picture.
+    blind: AtomicBool,
     batches: AtomicUsize,
 }
 
 impl Slow {
     fn new(closed: bool) -> Arc<Self> {
-        Arc::new(Self { inner: StubAlign::default(), closed: closed.into(), batches: AtomicUsize::new(0) })
+        Arc::new(Self {
+            inner: StubAlign::default(),
+            closed: closed.into(),
+            blind: false.into(),
+            batches: AtomicUsize::new(0),
+        })
     }
 
     fn open(&self) {
@@ -62,6 +69,9 @@ impl AlignModel for Slow {
         // A batch is short: the thread looks for questions in between.
         if self.closed.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(150));
+        }
+        if self.blind.load(Ordering::Relaxed) {
+            return Ok(batch.iter().map(|_| Err(EmbeddingError::NotFinite.into())).collect());
         }
         self.inner.encode_images(batch)
     }
@@ -152,7 +162,7 @@ fn job_begin(engine: &Engine) -> JobId {
 
 fn search(engine: &Engine, id: u64, text: &str) -> Result<SearchResults, Failure> {
     let request = RequestId(id);
-    assert!(engine.send(Command::Search { request, query: Query::Text(text.into()), limit: 10 }));
+    assert!(engine.send(Command::Search { request, query: Query::Text(text.into()), within: None, limit: 10 }));
     wait(engine, |event| match event {
         Event::SearchDone { request: answered, result } if answered == request => Some(result),
         _ => None,
@@ -215,7 +225,7 @@ fn a_photo_that_is_gone_still_has_its_thumbnail_and_says_so_in_the_large_view() 
     engine.send(Command::AddFolder(photos.clone()));
     job_end(&engine);
     fs::remove_dir_all(&photos).unwrap();
-    let photo = Reader::open(&world.library()).unwrap().list(glimpse::store::ListScope::All).unwrap()[0];
+    let photo = Reader::open(&world.library()).unwrap().list(ListScope::All).unwrap()[0];
     engine.send(Command::Thumbnail(photo));
     wait(&engine, |event| if let Event::Thumbnail { result, .. } = event { Some(result) } else { None }).unwrap();
     engine.send(Command::Preview { request: RequestId(1), photo, max_side: 100 });
@@ -236,7 +246,8 @@ fn only_the_newest_search_is_answered() {
     engine.send(Command::AddFolder(photos));
     job_end(&engine);
     for (id, text) in [(1, "sea"), (2, "sear"), (3, "red")] {
-        engine.send(Command::Search { request: RequestId(id), query: Query::Text(text.into()), limit: 3 });
+        let (request, query) = (RequestId(id), Query::Text(text.into()));
+        engine.send(Command::Search { request, query, within: None, limit: 3 });
         thread::sleep(Duration::from_millis(20));
     }
     let mut answered = Vec::new();
@@ -346,10 +357,20 @@ fn a_locked_library_is_waited_for() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     model.open();
     let notice = wait(&engine, |event| if let Event::Notice(failure) = event { Some(failure) } else { None });
-    assert_eq!(notice.kind, FailureKind::LibraryLocked);
+    assert_eq!((notice.kind, notice.path), (FailureKind::LibraryLocked, Some(world.library())));
+    wait(&engine, |event| matches!(event, Event::Library(s) if s.read_only).then_some(()));
     assert!(search(&engine, 1, "red").is_ok(), "searching goes on");
     other.execute_batch("COMMIT").unwrap();
-    assert_eq!(job_end(&engine), JobState::Done);
+    let (mut ended, mut writable) = (None, false);
+    wait(&engine, |event| {
+        match event {
+            Event::Job(status) if status.state != JobState::Running => ended = Some(status.state),
+            Event::Library(status) => writable = !status.read_only,
+            _ => {}
+        }
+        (ended.is_some() && writable).then_some(())
+    });
+    assert_eq!(ended, Some(JobState::Done));
     assert_eq!(Reader::open(&world.library()).unwrap().counts().unwrap().photos, 60);
 }
 
@@ -368,12 +389,109 @@ fn a_folder_can_be_removed_and_one_that_is_not_there_is_refused() {
     wait(&engine, |event| matches!(event, Event::Library(s) if s.folders.is_empty()).then_some(()));
 }
 
+/// What has not changed is not read again, unless a person asks for just that.
+#[test]
+fn files_that_failed_are_tried_again_when_a_person_wants() {
+    let world = World::new();
+    let photos = world.photos(1);
+    let model = Slow::new(false);
+    model.blind.store(true, Ordering::Relaxed);
+    let engine = world.try_start(model.clone()).unwrap();
+    engine.send(Command::AddFolder(photos));
+    assert_eq!(job_end(&engine), JobState::Done);
+    let reader = Reader::open(&world.library()).unwrap();
+    let failed = reader.list(ListScope::Failed).unwrap();
+    assert_eq!(failed.len(), 3);
+    let why = reader.photo(failed[0]).unwrap().unwrap().failure.unwrap();
+    assert_eq!(why.reason, SkippedReason::NotFinite);
+
+    model.blind.store(false, Ordering::Relaxed);
+    engine.send(Command::Rescan(None));
+    assert_eq!(job_end(&engine), JobState::Done);
+    assert_eq!(reader.counts().unwrap().failed, 3, "nothing has changed");
+
+    engine.send(Command::TryAgain(failed[..2].to_vec()));
+    assert_eq!(job_end(&engine), JobState::Done);
+    let counts = reader.counts().unwrap();
+    assert_eq!((counts.photos, counts.failed), (2, 1));
+    assert_eq!(reader.list(ListScope::Failed).unwrap(), failed[2..]);
+    assert_eq!(search(&engine, 1, "red").unwrap().cost.scanned, 2);
+    // One that went away meanwhile is no obstacle.
+    engine.send(Command::TryAgain(vec![PhotoId(9999), failed[2]]));
+    assert_eq!(job_end(&engine), JobState::Done);
+    assert_eq!(reader.counts().unwrap().photos, 3);
+}
+
+#[test]
+fn a_search_looks_through_one_folder_or_all() {
+    let world = World::new();
+    world.photos(2);
+    let apart = world.path("apart");
+    photos::write(&apart.join("red-apart.png"), RED, 7);
+    photos::write(&apart.join("green-apart.png"), GREEN, 7);
+    let engine = world.start();
+    for folder in [world.path("photos"), apart.clone()] {
+        engine.send(Command::AddFolder(folder));
+        assert_eq!(job_end(&engine), JobState::Done);
+    }
+    let folders = Reader::open(&world.library()).unwrap().folders().unwrap();
+    let id = |path: &Path| folders.iter().find(|folder| folder.path == path).unwrap().id;
+    let find = |request: u64, query: Query, within| {
+        let request = RequestId(request);
+        engine.send(Command::Search { request, query, within, limit: 10 });
+        wait(&engine, |event| match event {
+            Event::SearchDone { request: answered, result } if answered == request => Some(result.unwrap()),
+            _ => None,
+        })
+    };
+    let names = |found: &SearchResults| -> Vec<String> {
+        found.hits.iter().map(|hit| name_of(&world.library(), hit.photo)).collect()
+    };
+    let red = || Query::Text("red".into());
+    assert_eq!(find(1, red(), None).hits.len(), 8);
+    let found = find(2, red(), Some(id(&apart)));
+    assert_eq!(names(&found), ["red-apart.png", "green-apart.png"]);
+    assert_eq!(found.cost.scanned, 2);
+    // Like a photo of another folder, in this one.
+    let other = find(3, red(), Some(id(&world.path("photos")))).hits[0].photo;
+    assert_eq!(names(&find(4, Query::Photo(other), Some(id(&apart))))[0], "red-apart.png");
+
+    // The folder grows, then goes.
+    photos::write(&apart.join("blue-apart.png"), BLUE, 7);
+    engine.send(Command::Rescan(None));
+    assert_eq!(job_end(&engine), JobState::Done);
+    assert_eq!(find(5, red(), Some(id(&apart))).cost.scanned, 3);
+    engine.send(Command::RemoveFolder(id(&apart)));
+    wait(&engine, |event| matches!(event, Event::Library(s) if s.folders.len() == 1).then_some(()));
+    let gone = find(6, red(), Some(id(&apart)));
+    assert_eq!((gone.hits.len(), gone.cost.scanned), (0, 0));
+}
+
+#[test]
+fn a_picture_that_cannot_be_searched_by_is_named() {
+    let world = World::new();
+    let photos = world.photos(1);
+    let engine = world.start();
+    engine.send(Command::AddFolder(photos));
+    job_end(&engine);
+    let empty = world.path("empty.jpg");
+    fs::write(&empty, b"").unwrap();
+    let (request, query) = (RequestId(1), Query::Image(empty.clone()));
+    engine.send(Command::Search { request, query, within: None, limit: 3 });
+    let failure = wait(&engine, |event| match event {
+        Event::SearchDone { result, .. } => Some(result.unwrap_err()),
+        _ => None,
+    });
+    assert_eq!((failure.kind, failure.path), (FailureKind::QueryPicture, Some(empty)));
+    assert_eq!(failure.skipped[0].reason, SkippedReason::Empty);
+}
+
 #[test]
 fn a_file_that_is_no_library_is_refused_and_left_alone() {
     let world = World::new();
     fs::create_dir_all(world.library().parent().unwrap()).unwrap();
     fs::write(world.library(), "a shopping list").unwrap();
     let failure = world.try_start(Arc::new(StubAlign::default())).map(drop).unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Library);
+    assert_eq!((failure.kind, failure.path), (FailureKind::NotALibrary, Some(world.library())));
     assert_eq!(fs::read(world.library()).unwrap(), b"a shopping list");
 }

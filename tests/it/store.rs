@@ -64,7 +64,7 @@ fn person_says(photo: PhotoId, text: &str) -> NewCaption {
 }
 
 fn paths(reader: &Reader, folder: FolderId) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = reader.known_files(folder).unwrap().into_keys().collect();
+    let mut paths: Vec<PathBuf> = reader.known_files(folder).unwrap().into_iter().map(|(path, _)| path).collect();
     paths.sort();
     paths
 }

@@ -28,11 +28,13 @@ catalogue! {
 
     // Top bar
     SearchHint: "What do you remember?", "还记得什么？";
+    SearchHintIn: "What do you remember from {name}?", "还记得“{name}”里的什么？";
     SearchField: "Search photos", "搜索照片";
     ClearSearch: "Clear the search", "清除搜索";
     LikePhoto: "Like {name}", "类似 {name}";
     ModelMenu: "Search model", "搜索模型";
     ModelNone: "No model", "没有模型";
+    GoodAtBuiltIn: "Everyday photos, in English and Chinese; small, quick, always at hand.", "日常照片，支持英文和中文；小巧、快速、随时可用。";
     ModelInUse: "In use", "使用中";
     ModelPhotos: "{n} indexed", "已索引 {n} 张";
     MainMenu: "Menu", "菜单";
@@ -72,7 +74,11 @@ catalogue! {
     MatchLess: "Less likely", "可能性较小";
     ExactScore: "Cosine {score}", "余弦相似度 {score}";
     ThumbnailUnavailable: "No preview", "无预览";
-    ResultCount: "{n} results", "{n} 个结果";
+    ResultOne: "{n} result", "{n} 个结果";
+    ResultMany: "{n} results", "{n} 个结果";
+    ResultsIn: "{results} in {name}", "“{name}”中有 {results}";
+    SearchAll: "Search all photos", "搜索全部照片";
+    NothingFoundIn: "Glimpse looked through what is indexed of {name}.", "Glimpse 已查看“{name}”中所有已索引的照片。";
     ThumbnailSize: "Thumbnail size", "缩略图大小";
 
     // First start
@@ -128,15 +134,16 @@ catalogue! {
     Pause: "Pause", "暂停";
     Resume: "Go on", "继续";
     Cancel: "Cancel", "取消";
-    JobDone: "{name} is up to date", "{name} 已是最新";
-    JobDoneFailed: "{name} is up to date, {n} files could not be read", "{name} 已是最新，{n} 个文件无法读取";
+    JobDone: "Up to date: {name}", "已是最新：{name}";
     JobCancelled: "Stopped indexing {name}. What was read so far is kept.", "已停止索引 {name}。已读取的内容会保留。";
     JobFailed: "Indexing {name} could not go on", "无法继续索引 {name}";
-    SearchCost: "{n} photos searched in {time}", "在 {time} 内搜索了 {n} 张照片";
+    SearchCost: "{photos} searched in {time}", "在 {time} 内搜索了 {photos}";
     SearchCostDetail: "Understanding the question took {encode}, comparing took {scan}", "理解问题用时 {encode}，比较用时 {scan}";
     DeviceRunsOn: "Runs on {device}", "运行于 {device}";
+    DeviceCpuOnly: "The models of this version run on the processor.", "此版本的模型在处理器上运行。";
     ReadOnly: "Read only", "只读";
     ReadOnlyBody: "Another program is writing to this library, or its disk is read only. Searching works; nothing can be added.", "另一个程序正在写入此图库，或磁盘为只读。可以搜索，但不能添加内容。";
+    FolderMany: "{n} folders", "{n} 个文件夹";
     PhotoOne: "{n} photo", "{n} 张照片";
     PhotoMany: "{n} photos", "{n} 张照片";
 
@@ -162,11 +169,20 @@ catalogue! {
     FailureLibrary: "The library could not be used. {path}", "无法使用图库。{path}";
     FailureLibraryNewer: "This library was written by a newer version of Glimpse. Update Glimpse to open it. {path}", "此图库由更新版本的 Glimpse 写入。请更新 Glimpse 后再打开。{path}";
     FailureLibraryLocked: "Another program is using this library. Close it, then try again. {path}", "另一个程序正在使用此图库。请关闭它后重试。{path}";
+    FailureLibraryDamaged: "This library is damaged; it was left as it is. Put a backup in its place, or move it away and index again. {path}", "此图库已损坏，文件保持原样。请用备份替换，或移走后重新索引。{path}";
+    FailureNotALibrary: "This file is not a Glimpse library; it was left as it is. Choose another file. {path}", "此文件不是 Glimpse 图库，文件保持原样。请选择其他文件。{path}";
+    FailureLibraryReplaced: "The library was deleted or replaced while it was open. Open it again to go on. {path}", "图库在打开期间被删除或替换。请重新打开以继续。{path}";
+    FailureLibraryReadOnly: "This library can be read but not written. You can search; nothing can be added. {path}", "此图库只能读取，不能写入。可以搜索，但不能添加内容。{path}";
+    FailureLibraryCannotLock: "Files cannot be locked where this library lies. Keep it on a disk of this computer. {path}", "此图库所在的位置无法锁定文件。请将它放在本机磁盘上。{path}";
     FailureDiskFull: "There is no room left on the disk. Free some space; Glimpse then goes on by itself. {path}", "磁盘空间已满。请释放一些空间，Glimpse 会自动继续。{path}";
     FailureFolder: "This folder is not there or cannot be read. Its photos are kept and come back with it. {path}", "此文件夹不存在或无法读取。其中的照片会保留，文件夹恢复后会重新出现。{path}";
     FailureFolderEmptied: "Everything in this folder vanished at once. Is its drive connected? Nothing was removed. {path}", "此文件夹中的内容突然全部消失。硬盘是否已连接？没有移除任何内容。{path}";
     FailurePhoto: "This photo cannot be shown. {path}", "无法显示此照片。{path}";
+    FailureQueryPicture: "This picture cannot be searched by. {reason}. {path}", "无法用这张图片搜索。{reason}。{path}";
     FailureSystem: "The system could not do this. {path}", "系统无法执行此操作。{path}";
+    Opening: "Opening your library…", "正在打开图库…";
+    OpeningBody: "This takes a moment longer while another program uses it.", "如果另一个程序正在使用图库，会稍慢一些。";
+    OpenAgain: "Open again", "重新打开";
     StartFailedTitle: "Glimpse could not open your library", "Glimpse 无法打开图库";
     UseBuiltInModel: "Use the built-in model", "使用内置模型";
     IndexNow: "Index now", "立即索引";
@@ -242,6 +258,7 @@ catalogue! {
     CmdInspectorTip: "The details of the selected photo on the right", "右侧所选照片的详细信息";
     CmdFindSimilarTip: "Find photos that look like the selected one", "查找与所选照片相似的照片";
     CmdShowInFolderTip: "Show the file in the system's file manager", "在系统的文件管理器中显示";
+    CmdCopyPictureTip: "Copy the picture, at most 2,048 pixels a side", "复制图片，边长最多 2,048 像素";
     CmdCopyPathTip: "Copy where the file is", "复制文件的位置";
     CmdThemeToggle: "Switch between light and dark", "切换浅色与深色";
     CmdThemeToggleTip: "Change the theme", "更改主题";

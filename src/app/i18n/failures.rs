@@ -16,13 +16,20 @@ impl Lang {
             FailureKind::Library => Msg::FailureLibrary,
             FailureKind::LibraryNewer => Msg::FailureLibraryNewer,
             FailureKind::LibraryLocked => Msg::FailureLibraryLocked,
+            FailureKind::LibraryDamaged => Msg::FailureLibraryDamaged,
+            FailureKind::NotALibrary => Msg::FailureNotALibrary,
+            FailureKind::LibraryReplaced => Msg::FailureLibraryReplaced,
+            FailureKind::LibraryReadOnly => Msg::FailureLibraryReadOnly,
+            FailureKind::LibraryCannotLock => Msg::FailureLibraryCannotLock,
             FailureKind::DiskFull => Msg::FailureDiskFull,
             FailureKind::Folder => Msg::FailureFolder,
             FailureKind::FolderEmptied => Msg::FailureFolderEmptied,
             FailureKind::Photo => Msg::FailurePhoto,
+            FailureKind::QueryPicture => Msg::FailureQueryPicture,
             FailureKind::System => Msg::FailureSystem,
         };
-        self.fill(msg, &[("path", &path)]).trim_end().to_owned()
+        let reason = failure.skipped.first().map_or("", |skipped| self.skipped(skipped.reason));
+        self.fill(msg, &[("path", &path), ("reason", reason)]).trim_end().to_owned()
     }
 }
 

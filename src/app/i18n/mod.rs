@@ -8,7 +8,9 @@ mod numbers;
 
 pub use catalogue::Msg;
 
-use crate::domain::SkippedReason;
+use crate::device::DeviceNote;
+use crate::domain::{JobKind, SkippedReason};
+use crate::engine::{BUILT_IN_ALIGN, ModelStatus};
 
 /// A language of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +75,32 @@ impl Lang {
     /// "1 photo", "2,345 photos".
     pub fn photos(self, n: u64) -> String {
         self.fill(if n == 1 { Msg::PhotoOne } else { Msg::PhotoMany }, &[("n", &self.number(n))])
+    }
+
+    /// "1 result", "40 results".
+    pub fn results(self, n: u64) -> String {
+        self.fill(if n == 1 { Msg::ResultOne } else { Msg::ResultMany }, &[("n", &self.number(n))])
+    }
+
+    /// What a job is at work on.
+    pub fn job(self, kind: &JobKind) -> String {
+        match kind {
+            JobKind::Index(name) => name.clone(),
+            JobKind::IndexAll(folders) => self.fill(Msg::FolderMany, &[("n", &self.number(*folders as u64))]),
+        }
+    }
+
+    /// What a model is good at; the built-in one's manifest speaks English only.
+    pub fn good_at(self, model: &ModelStatus) -> &str {
+        if model.pack == BUILT_IN_ALIGN { self.text(Msg::GoodAtBuiltIn) } else { &model.good_at }
+    }
+
+    /// Why computing is not done by something better.
+    pub fn device_note(self, note: &DeviceNote) -> &str {
+        match note {
+            DeviceNote::CpuOnly => self.text(Msg::DeviceCpuOnly),
+            DeviceNote::Other(words) => words,
+        }
     }
 
     /// Why a file was left out.

@@ -7,7 +7,7 @@ use crate::app::fonts;
 use crate::app::i18n::Msg;
 use crate::app::tokens::{space, text};
 use crate::app::widgets::{button, elided, icons, message, strong};
-use crate::domain::PhotoId;
+use crate::domain::{PhotoId, SkippedReason};
 
 use super::View;
 
@@ -63,7 +63,8 @@ fn row(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
     let path = &details.photo.path;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let folder = path.parent().map(|folder| folder.to_string_lossy().into_owned()).unwrap_or_default();
-    let reason = details.photo.failure.as_deref().unwrap_or(view.lang.text(Msg::SkippedUnreadable));
+    let failure = details.photo.failure.as_ref();
+    let reason = view.lang.skipped(failure.map_or(SkippedReason::Unreadable, |failure| failure.reason));
 
     let glyph = FontId::new(text::TITLE, fonts::icons());
     let at = pos2(rect.left() + space::M, rect.center().y);
@@ -92,5 +93,7 @@ fn row(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
     elided(ui, pos2(left, rect.top() + space::L), &name, width, body, t.text);
     elided(ui, pos2(left, rect.top() + 2.0 * space::L + 2.0), reason, width, small.clone(), t.warn);
     elided(ui, pos2(left, rect.top() + 3.0 * space::L + space::XS), &folder, width, small, t.text_weak);
-    response.on_hover_text(format!("{}\n{reason}", path.display()));
+    // The exact words are one hover away.
+    let exact = failure.map_or(reason, |failure| &failure.detail);
+    response.on_hover_text(format!("{}\n{exact}", path.display()));
 }

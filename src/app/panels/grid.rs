@@ -12,13 +12,13 @@ use crate::app::commands::UserCommand;
 use crate::app::fonts;
 use crate::app::i18n::Msg;
 use crate::app::runtime::ScrollTo;
-use crate::app::shown::{Asked, GridLayout, MatchWord, Shown};
+use crate::app::shown::{GridLayout, MatchWord, Question, Shown};
 use crate::app::tokens::{RADIUS, layout, space, text, time};
-use crate::app::widgets::{elided, icon, icons, match_bar, message, strong, weak};
+use crate::app::widgets::{button, elided, icon, icons, match_bar, menu_room, message, strong, weak};
 use crate::domain::PhotoId;
 use crate::engine::Scope;
 
-use super::{View, notices, rail};
+use super::{View, notices};
 
 /// The one stop of the keyboard in the grid; arrow keys move within.
 pub fn grid_id() -> Id {
@@ -32,7 +32,7 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     }
     let Some(shown) = view.rt.shown.value() else { return };
     if shown.ids.is_empty() {
-        return nothing(ui, view);
+        return nothing(ui, view, out);
     }
     if shown.ranking.as_ref().is_some_and(|ranking| ranking.nothing_likely) {
         nothing_likely(ui, view);
@@ -51,12 +51,19 @@ fn header(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.add_space(space::L);
             size_slider(ui, view, out);
+            if view.rt.asked.narrowed().is_some() && shown.is_some_and(|shown| !shown.ids.is_empty()) {
+                widen(ui, view, out);
+            }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(egui::Label::new(strong(title, text::BODY)).truncate());
                 if let Some(count) = count.filter(|&count| count > 0) {
-                    let words = match view.rt.asked {
-                        Asked::Browse(_) => view.lang.photos(count),
-                        _ => view.lang.fill(Msg::ResultCount, &[("n", &view.lang.number(count))]),
+                    let words = match (&view.rt.asked.question, view.rt.asked.narrowed()) {
+                        (None, _) => view.lang.photos(count),
+                        (Some(_), None) => view.lang.results(count),
+                        (Some(_), Some(folder)) => {
+                            let name = view.scope_name(Scope::Folder(folder));
+                            view.lang.fill(Msg::ResultsIn, &[("results", &view.lang.results(count)), ("name", &name)])
+                        }
                     };
                     ui.label(weak(words, view.tokens));
                 }
@@ -72,41 +79,43 @@ fn header(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 }
 
 fn title(view: &View<'_>) -> String {
-    match &view.rt.asked {
-        Asked::Browse(Scope::All) => view.lang.text(Msg::AllPhotos).to_owned(),
-        Asked::Browse(Scope::Failed) => view.lang.text(Msg::FailedFiles).to_owned(),
-        Asked::Browse(Scope::Missing) => view.lang.text(Msg::MissingPhotos).to_owned(),
-        Asked::Browse(Scope::Folder(id)) => {
-            let folders = view.rt.library.as_ref().map_or(&[][..], |library| &library.folders);
-            folders.iter().find(|folder| folder.id == *id).map(rail::folder_name).unwrap_or_default()
-        }
-        Asked::Text(query) => query.clone(),
-        Asked::Picture(path) => {
+    match &view.rt.asked.question {
+        None => view.scope_name(view.rt.asked.scope),
+        Some(Question::Text(query)) => query.clone(),
+        Some(Question::Picture(path)) => {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             view.lang.fill(Msg::LikePhoto, &[("name", &name)])
         }
-        Asked::Similar(_, name) => view.lang.fill(Msg::LikePhoto, &[("name", name)]),
+        Some(Question::Similar(_, name)) => view.lang.fill(Msg::LikePhoto, &[("name", name)]),
     }
 }
 
 fn size_slider(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
-    let mut side = view.saved.settings.thumbnail_size;
     ui.label(icon(icons::IMAGE, text::LARGE).color(view.tokens.text_weak));
-    ui.spacing_mut().slider_width = 88.0;
-    ui.spacing_mut().slider_rail_height = space::XS;
-    ui.spacing_mut().interact_size.y = space::L;
-    let slider = Slider::new(&mut side, layout::THUMB_MIN..=layout::THUMB_MAX).show_value(false);
-    let response = ui.add(slider).accessible_name(view.lang.text(Msg::ThumbnailSize));
-    if response.on_hover_text(view.lang.text(Msg::ThumbnailSize)).changed() {
+    thumbnail_slider(ui, view, 88.0, out);
+    ui.label(icon(icons::SQUARES_FOUR, text::SMALL).color(view.tokens.text_weak));
+}
+
+/// How large the photos are drawn.
+pub(super) fn thumbnail_slider(ui: &mut Ui, view: &View<'_>, width: f32, out: &mut Vec<UiAction>) {
+    let mut side = view.saved.settings.thumbnail_size;
+    let name = view.lang.text(Msg::ThumbnailSize);
+    let response = ui.scope(|ui| {
+        let spacing = ui.spacing_mut();
+        (spacing.slider_width, spacing.slider_rail_height, spacing.interact_size.y) = (width, space::XS, space::L);
+        ui.visuals_mut().selection.bg_fill = view.tokens.accent;
+        let slider = Slider::new(&mut side, layout::THUMB_MIN..=layout::THUMB_MAX).show_value(false);
+        ui.add(slider).accessible_name(name)
+    });
+    if response.inner.on_hover_text(name).changed() {
         out.push(UiAction::SetThumbnailSize(side));
     }
-    ui.label(icon(icons::SQUARES_FOUR, text::SMALL).color(view.tokens.text_weak));
 }
 
 /// Even the best hit is a poor one: said before the photos are looked at.
 fn nothing_likely(ui: &mut Ui, view: &View<'_>) {
-    let words = match &view.rt.asked {
-        Asked::Text(query) => view.lang.fill(Msg::NothingLikely, &[("query", query)]),
+    let words = match &view.rt.asked.question {
+        Some(Question::Text(query)) => view.lang.fill(Msg::NothingLikely, &[("query", query)]),
         _ => view.lang.text(Msg::NothingLikelyPicture).to_owned(),
     };
     let side = space::L as i8;
@@ -119,15 +128,29 @@ fn nothing_likely(ui: &mut Ui, view: &View<'_>) {
 }
 
 /// An empty list, and why.
-fn nothing(ui: &mut Ui, view: &View<'_>) {
+fn nothing(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
+    if view.rt.shown.is_loading() {
+        return;
+    }
     let text = |msg| view.lang.text(msg);
-    let (glyph, heading, body) = match &view.rt.asked {
-        _ if view.rt.shown.is_loading() => return,
-        Asked::Browse(Scope::Missing) => (icons::CHECK_CIRCLE, Msg::NoMissing, Msg::NoMissingBody),
-        Asked::Browse(_) => (icons::IMAGES, Msg::EmptyFolder, Msg::EmptyFolderBody),
-        _ => (icons::MAGNIFYING_GLASS, Msg::NothingFound, Msg::NothingFoundBody),
+    if let Some(folder) = view.rt.asked.narrowed() {
+        let name = view.scope_name(Scope::Folder(folder));
+        let body = view.lang.fill(Msg::NothingFoundIn, &[("name", &name)]);
+        return message(ui, icons::MAGNIFYING_GLASS, text(Msg::NothingFound), &body, |ui| widen(ui, view, out));
+    }
+    let (glyph, heading, body) = match (&view.rt.asked.question, view.rt.asked.scope) {
+        (Some(_), _) => (icons::MAGNIFYING_GLASS, Msg::NothingFound, Msg::NothingFoundBody),
+        (None, Scope::Missing) => (icons::CHECK_CIRCLE, Msg::NoMissing, Msg::NoMissingBody),
+        (None, _) => (icons::IMAGES, Msg::EmptyFolder, Msg::EmptyFolderBody),
     };
     message(ui, glyph, text(heading), text(body), |_| {});
+}
+
+/// From a folder to everything.
+fn widen(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
+    if button(ui, icons::IMAGES, view.lang.text(Msg::SearchAll)).clicked() {
+        out.push(UiAction::Widen);
+    }
 }
 
 fn photos(ui: &mut Ui, view: &View<'_>, shown: &Shown, out: &mut Vec<UiAction>) {
@@ -334,11 +357,12 @@ fn clicks(ui: &Ui, view: &View<'_>, photo: PhotoId, response: &Response, out: &m
         out.push(UiAction::Select(photo));
     }
     response.context_menu(|ui| {
-        ui.set_min_width(220.0);
+        menu_room(ui, 280.0);
         for command in [
             UserCommand::View,
             UserCommand::OpenExternally,
             UserCommand::ShowInFolder,
+            UserCommand::CopyPicture,
             UserCommand::CopyPath,
             UserCommand::FindSimilar,
         ] {

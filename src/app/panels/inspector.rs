@@ -1,12 +1,12 @@
 //! The inspector: the selected photo, what is known of it, and what can be done with it.
 
 use egui::{
-    Align, Button, CornerRadius, Image, Label, Layout, RichText, ScrollArea, Sense, Ui, load::SizedTexture, vec2,
+    Button, CornerRadius, Frame, Image, Label, Margin, RichText, ScrollArea, Sense, Ui, load::SizedTexture, vec2,
 };
 
 use crate::app::actions::UiAction;
 use crate::app::i18n::Msg;
-use crate::app::tokens::{RADIUS, space, text};
+use crate::app::tokens::{RADIUS, layout, space, text};
 use crate::app::widgets::{button, icon, icons, match_bar, message, strong, weak};
 use crate::domain::{PhotoId, PhotoState};
 use crate::engine::Details;
@@ -19,12 +19,14 @@ const PICTURE_HEIGHT: f32 = 260.0;
 
 pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     ScrollArea::vertical().id_salt("inspector").auto_shrink([false, false]).show(ui, |ui| {
-        let selection = &view.rt.selection;
-        match (selection.len(), selection.lead()) {
-            (2.., _) => many(ui, view, out),
-            (_, Some(photo)) => one(ui, view, photo, out),
-            _ => message(ui, icons::IMAGE, "", view.lang.text(Msg::SelectAPhoto), |_| {}),
-        }
+        Frame::new().inner_margin(space::L).show(ui, |ui| {
+            let selection = &view.rt.selection;
+            match (selection.len(), selection.lead()) {
+                (2.., _) => many(ui, view, out),
+                (_, Some(photo)) => one(ui, view, photo, out),
+                _ => message(ui, icons::IMAGE, "", view.lang.text(Msg::SelectAPhoto), |_| {}),
+            }
+        });
     });
 }
 
@@ -132,11 +134,16 @@ fn deeds(ui: &mut Ui, view: &View<'_>, photo: PhotoId, details: &Details, out: &
     let path = &details.photo.path;
     let present = details.photo.state != PhotoState::Missing;
     ui.spacing_mut().item_spacing = vec2(space::XS, space::XS);
-    ui.with_layout(Layout::top_down_justified(Align::Min), |ui| {
+    // The icons stand under the name; the rows' grounds reach a little further.
+    let reach = -(space::S as i8);
+    let rows = Frame::new().outer_margin(Margin { left: reach, right: reach, ..Margin::ZERO });
+    rows.show(ui, |ui| {
+        ui.spacing_mut().button_padding.x = space::S;
+        ui.set_width(ui.available_width());
         let deed = |ui: &mut Ui, glyph, msg, enabled: bool, action, out: &mut Vec<UiAction>| {
             let words = view.lang.text(msg);
             let content = (icon(glyph, text::ICON).color(view.tokens.text_weak), RichText::new(words));
-            let row = Button::new(content).frame_when_inactive(false);
+            let row = Button::new(content).min_size(vec2(ui.available_width(), layout::ROW)).frame_when_inactive(false);
             if ui.add_enabled(enabled, row.right_text("")).accessible_name(words).clicked() {
                 out.push(action);
             }
@@ -144,6 +151,7 @@ fn deeds(ui: &mut Ui, view: &View<'_>, photo: PhotoId, details: &Details, out: &
         deed(ui, icons::SPARKLE, Msg::FindSimilar, true, UiAction::FindSimilar(photo), out);
         deed(ui, icons::ARROW_SQUARE_OUT, Msg::Open, present, UiAction::Open(path.clone()), out);
         deed(ui, icons::FOLDER, Msg::ShowInFolder, present, UiAction::Reveal(path.clone()), out);
+        deed(ui, icons::IMAGE, Msg::CopyPicture, present, UiAction::CopyPicture(photo), out);
         deed(ui, icons::COPY, Msg::CopyPath, true, UiAction::Copy(path.to_string_lossy().into_owned()), out);
     });
 }
@@ -154,8 +162,8 @@ fn facts(ui: &mut Ui, view: &View<'_>, details: &Details) {
         ui.add(Label::new(RichText::new(lang.text(Msg::StateMissing)).color(view.tokens.warn)).wrap());
         ui.add_space(space::S);
     }
-    if let Some(reason) = &photo.failure {
-        field(ui, view, Msg::InfoReason, reason);
+    if let Some(failure) = &photo.failure {
+        field(ui, view, Msg::InfoReason, lang.skipped(failure.reason));
     }
     let meta = &photo.meta;
     if meta.width > 0 && meta.height > 0 {

@@ -14,12 +14,11 @@ mod viewer;
 
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-use crate::engine::Scope;
+use crate::engine::{FolderStatus, Scope};
 
 use super::actions::UiAction;
-use super::i18n::Lang;
+use super::i18n::{Lang, Msg};
 use super::runtime::Runtime;
-use super::shown::Asked;
 use super::state::SavedState;
 use super::tokens::{Tokens, layout, space};
 
@@ -33,13 +32,33 @@ pub struct View<'a> {
     pub tokens: &'static Tokens,
 }
 
+impl<'a> View<'a> {
+    /// The library's folders, as far as they are known.
+    fn folders(&self) -> &'a [FolderStatus] {
+        self.rt.library.as_ref().map_or(&[], |library| &library.folders)
+    }
+
+    /// What a scope is called.
+    fn scope_name(&self, scope: Scope) -> String {
+        let text = |msg| self.lang.text(msg).to_owned();
+        match scope {
+            Scope::All => text(Msg::AllPhotos),
+            Scope::Failed => text(Msg::FailedFiles),
+            Scope::Missing => text(Msg::MissingPhotos),
+            Scope::Folder(id) => {
+                self.folders().iter().find(|folder| folder.id == id).map(rail::folder_name).unwrap_or_default()
+            }
+        }
+    }
+}
+
 /// Below this width the side panels are narrower.
 const NARROW: f32 = 1040.0;
 
 /// The whole window.
 pub fn window(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
-    if let Some(failure) = &view.rt.fatal {
-        CentralPanel::default().show(ui, |ui| notices::start_failed(ui, view, failure, out));
+    if view.rt.fatal.is_some() || view.rt.opening {
+        CentralPanel::default().show(ui, |ui| notices::no_library(ui, view, out));
         return;
     }
     let narrow = ui.available_width() < NARROW;
@@ -59,7 +78,7 @@ pub fn window(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
             .show(ui, |ui| rail::show(ui, view, out));
     }
     if view.saved.window.inspector_open && !first_start && !shows_failed(view) {
-        let frame = Frame::new().fill(view.tokens.panel).inner_margin(Margin::same(space::L as i8));
+        let frame = Frame::new().fill(view.tokens.panel);
         Panel::right("inspector")
             .default_size(if narrow { layout::INSPECTOR_NARROW } else { layout::INSPECTOR })
             .size_range(232.0..=480.0)
@@ -85,5 +104,5 @@ pub fn window(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 }
 
 fn shows_failed(view: &View<'_>) -> bool {
-    view.rt.asked == Asked::Browse(Scope::Failed)
+    view.rt.asked.scope == Scope::Failed
 }

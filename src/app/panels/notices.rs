@@ -8,7 +8,7 @@ use crate::app::commands::UserCommand;
 use crate::app::i18n::Msg;
 use crate::app::runtime::{Notice, NoticeKind};
 use crate::app::tokens::{layout, space, text};
-use crate::app::widgets::{button, icon, icon_button_sized, icons, message, primary_button, strong};
+use crate::app::widgets::{button, icon, icon_button_sized, icons, message, primary_button};
 use crate::engine::{BUILT_IN_ALIGN, Failure, FailureKind};
 
 use super::View;
@@ -89,9 +89,12 @@ fn way_out(ui: &mut Ui, view: &View<'_>, failure: &Failure, primary: bool, out: 
         FailureKind::EmptyLibrary => (icons::FOLDER_PLUS, Msg::AddFolder, UiAction::Run(UserCommand::AddFolder)),
         FailureKind::NotIndexed => (icons::ARROW_CLOCKWISE, Msg::IndexNow, UiAction::Run(UserCommand::Rescan)),
         FailureKind::Model => (icons::CUBE, Msg::UseBuiltInModel, UiAction::UseModel(BUILT_IN_ALIGN.to_owned())),
-        FailureKind::Folder | FailureKind::FolderEmptied | FailureKind::DiskFull => {
-            (icons::ARROW_CLOCKWISE, Msg::TryAgain, UiAction::Run(UserCommand::Rescan))
-        }
+        FailureKind::LibraryReplaced => (icons::ARROW_CLOCKWISE, Msg::OpenAgain, UiAction::Reopen),
+        FailureKind::Folder
+        | FailureKind::FolderEmptied
+        | FailureKind::DiskFull
+        | FailureKind::LibraryLocked
+        | FailureKind::LibraryReadOnly => (icons::ARROW_CLOCKWISE, Msg::TryAgain, UiAction::Run(UserCommand::Rescan)),
         _ => return,
     };
     let words = view.lang.text(msg);
@@ -112,13 +115,19 @@ pub fn question_failed(ui: &mut Ui, view: &View<'_>, failure: &Failure, out: &mu
     });
 }
 
-/// The library could not be opened: nothing else can be shown.
-pub fn start_failed(ui: &mut Ui, view: &View<'_>, failure: &Failure, out: &mut Vec<UiAction>) {
-    message(ui, icons::LOCK_SIMPLE, view.lang.text(Msg::StartFailedTitle), "", |ui| {
-        ui.label(RichText::new(view.lang.failure(failure)).color(view.tokens.text_weak));
+/// The library is being opened, or could not be: nothing else can be shown.
+pub fn no_library(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
+    let text = |msg| view.lang.text(msg);
+    if view.rt.opening {
+        return message(ui, icons::IMAGES, text(Msg::Opening), text(Msg::OpeningBody), |_| {});
+    }
+    let Some(failure) = &view.rt.fatal else { return };
+    message(ui, icons::LOCK_SIMPLE, text(Msg::StartFailedTitle), &view.lang.failure(failure), |ui| {
+        if primary_button(ui, icons::ARROW_CLOCKWISE, text(Msg::TryAgain)).clicked() {
+            out.push(UiAction::Reopen);
+        }
         if !failure.detail.is_empty() {
-            ui.add_space(space::M);
-            ui.label(strong(view.lang.text(Msg::Details), text::SMALL));
+            ui.add_space(space::L);
             details(ui, view, failure, out);
         }
     });

@@ -1,6 +1,6 @@
 //! Every command by its name: type a few letters, press Enter.
 
-use egui::{Align2, Id, Key, ScrollArea, TextEdit, Ui};
+use egui::{Align2, EventFilter, Id, Key, ScrollArea, TextEdit, Ui};
 
 use crate::app::actions::UiAction;
 use crate::app::commands::UserCommand;
@@ -14,7 +14,9 @@ pub fn show(ui: &mut Ui, view: &View<'_>, typed: &str, out: &mut Vec<UiAction>) 
     sheets::title(ui, view, view.lang.text(Msg::PaletteTitle), out);
     let mut text = typed.to_owned();
     let edit = TextEdit::singleline(&mut text).id(Id::unique("palette field")).desired_width(f32::INFINITY);
-    let edit = edit.hint_text(view.lang.text(Msg::PaletteHint)).align(Align2::LEFT_CENTER);
+    // Down leads from the field to the commands.
+    let keys = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
+    let edit = edit.hint_text(view.lang.text(Msg::PaletteHint)).align(Align2::LEFT_CENTER).event_filter(keys);
     let response = ui.add(edit).accessible_name(view.lang.text(Msg::PaletteHint));
     if view.rt.overlay_is_new {
         response.request_focus();
@@ -28,7 +30,8 @@ pub fn show(ui: &mut Ui, view: &View<'_>, typed: &str, out: &mut Vec<UiAction>) 
         out.extend([UiAction::CloseOverlay, UiAction::Run(first)]);
     }
     ui.add_space(space::S);
-    ScrollArea::vertical().id_salt("commands").max_height(320.0).auto_shrink([false, true]).show(ui, |ui| {
+    let list = ScrollArea::vertical().id_salt("commands").max_height(360.0).min_scrolled_height(360.0);
+    list.auto_shrink([false, true]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         let before = out.len();
         for &command in &found {

@@ -1,15 +1,14 @@
 //! The rail on the left: everything, the folders with their state, what needs attention.
 
-use egui::{Align, Frame, Layout, Margin, Panel, Popup, Rect, ScrollArea, Ui, UiBuilder, vec2};
+use egui::{Align, Button, Frame, Layout, Margin, Panel, Popup, Rect, ScrollArea, Ui, UiBuilder, vec2};
 
 use crate::app::actions::UiAction;
 use crate::app::commands::UserCommand;
 use crate::app::i18n::Msg;
 use crate::app::runtime::Overlay;
-use crate::app::shown::Asked;
-use crate::app::tokens::space;
-use crate::app::widgets::{RailRow, button, icon_button_sized, icons, rail_row, weak};
-use crate::domain::{JobKind, JobState};
+use crate::app::tokens::{layout, space};
+use crate::app::widgets::{RailRow, button, icon_button_sized, icons, menu_room, rail_row, weak};
+use crate::domain::JobKind;
 use crate::engine::{FolderStatus, Scope};
 
 use super::View;
@@ -35,7 +34,7 @@ fn rows(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
             glyph,
             name,
             count: Some(view.lang.number(count)),
-            selected: is_shown(view, scope),
+            selected: view.rt.asked.scope == scope,
             signal,
             menu: false,
         };
@@ -71,14 +70,6 @@ fn heading(ui: &mut Ui, view: &View<'_>, msg: Msg) {
     });
 }
 
-/// A search looks through everything, so that is what the rail shows then.
-fn is_shown(view: &View<'_>, scope: Scope) -> bool {
-    match view.rt.asked {
-        Asked::Browse(shown) => shown == scope,
-        _ => scope == Scope::All,
-    }
-}
-
 /// A folder's name: its last part, or the whole where it has none.
 pub(super) fn folder_name(folder: &FolderStatus) -> String {
     folder.path.file_name().unwrap_or(folder.path.as_os_str()).to_string_lossy().into_owned()
@@ -87,9 +78,9 @@ pub(super) fn folder_name(folder: &FolderStatus) -> String {
 fn folder_row(ui: &mut Ui, view: &View<'_>, folder: &FolderStatus, out: &mut Vec<UiAction>) {
     let name = folder_name(folder);
     let scope = Scope::Folder(folder.id);
-    let indexing = view.rt.jobs.iter().any(|job| {
-        let JobKind::Index(what) = &job.status.kind;
-        job.status.state == JobState::Running && *what == name
+    let indexing = view.rt.current_job().is_some_and(|job| match &job.kind {
+        JobKind::Index(what) => *what == name,
+        JobKind::IndexAll(_) => true,
     });
     let unreadable = view.lang.fill(Msg::FolderFailedCount, &[("n", &view.lang.number(folder.failed))]);
     let signal = if folder.offline {
@@ -105,7 +96,7 @@ fn folder_row(ui: &mut Ui, view: &View<'_>, folder: &FolderStatus, out: &mut Vec
         glyph: icons::FOLDER,
         name: &name,
         count: Some(view.lang.number(folder.photos)),
-        selected: is_shown(view, scope),
+        selected: view.rt.asked.scope == scope,
         signal,
         menu: true,
     };
@@ -128,14 +119,15 @@ fn folder_row(ui: &mut Ui, view: &View<'_>, folder: &FolderStatus, out: &mut Vec
         })
         .inner;
     let items = |ui: &mut Ui, out: &mut Vec<UiAction>| {
-        ui.set_min_width(200.0);
+        menu_room(ui, 200.0);
         for (msg, action) in [
             (Msg::RescanFolder, UiAction::RescanFolder(folder.id)),
             (Msg::ShowInFolder, UiAction::Reveal(folder.path.clone())),
             (Msg::CopyPath, UiAction::Copy(folder.path.to_string_lossy().into_owned())),
             (Msg::RemoveFolder, UiAction::Show(Overlay::RemoveFolder(folder.id))),
         ] {
-            if ui.button(view.lang.text(msg)).clicked() {
+            let row = Button::new(view.lang.text(msg)).min_size(vec2(ui.available_width(), layout::ROW));
+            if ui.add(row.frame_when_inactive(false)).clicked() {
                 out.push(action);
                 ui.close();
             }

@@ -1,8 +1,8 @@
 //! Sheets over the window: settings, keys, a path typed by hand, "remove this folder?".
 
 use egui::{
-    Align, Align2, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Slider, TextEdit,
-    Ui, vec2,
+    Align, Align2, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, TextEdit, Ui,
+    vec2,
 };
 
 use crate::app::actions::UiAction;
@@ -15,7 +15,7 @@ use crate::app::widgets::{button, icon_button, icons, primary_button, strong, we
 use crate::config::Theme;
 use crate::domain::FolderId;
 
-use super::{View, palette, rail};
+use super::{View, grid, palette, rail};
 
 /// Shows the sheet that is open.
 pub fn show(ctx: &Context, view: &View<'_>, out: &mut Vec<UiAction>) {
@@ -89,12 +89,7 @@ fn settings(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         ui.end_row();
 
         ui.label(lang.text(Msg::ThumbnailSize));
-        let mut side = saved.settings.thumbnail_size;
-        ui.spacing_mut().slider_width = 200.0;
-        let slider = Slider::new(&mut side, layout::THUMB_MIN..=layout::THUMB_MAX).show_value(false);
-        if ui.add(slider).accessible_name(lang.text(Msg::ThumbnailSize)).changed() {
-            out.push(UiAction::SetThumbnailSize(side));
-        }
+        grid::thumbnail_slider(ui, view, 200.0, out);
         ui.end_row();
     });
     ui.add_space(space::M);
@@ -115,7 +110,7 @@ fn settings(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         let device = lang.fill(Msg::DeviceRunsOn, &[("device", &library.device.to_uppercase())]);
         ui.label(weak(device, view.tokens));
         if let Some(note) = &library.device_note {
-            ui.add(Label::new(weak(note.as_str(), view.tokens)).wrap());
+            ui.add(Label::new(weak(view.lang.device_note(note), view.tokens)).wrap());
         }
     }
 }
@@ -123,7 +118,9 @@ fn settings(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 fn help(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     title(ui, view, view.lang.text(Msg::HelpTitle), out);
     let height = ui.ctx().content_rect().height() - 240.0;
-    ScrollArea::vertical().id_salt("help").max_height(height.max(160.0)).show(ui, |ui| {
+    let room =
+        ScrollArea::vertical().id_salt("help").max_height(height.max(160.0)).min_scrolled_height(height.max(160.0));
+    room.show(ui, |ui| {
         for command in UserCommand::ALL.into_iter().filter(|command| !command.shortcuts().is_empty()) {
             let (label, tip) = command.words();
             ui.horizontal(|ui| {

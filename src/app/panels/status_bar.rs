@@ -7,7 +7,7 @@ use crate::app::i18n::Msg;
 use crate::app::runtime::JobView;
 use crate::app::tokens::{layout, space, text};
 use crate::app::widgets::{icon, icon_button_sized, icons, progress_bar, weak};
-use crate::domain::{JobKind, JobState};
+use crate::domain::JobState;
 
 use super::View;
 
@@ -44,7 +44,7 @@ fn facts(ui: &mut Ui, view: &View<'_>) {
         let device = lang.fill(Msg::DeviceRunsOn, &[("device", &library.device)]);
         let shown = ui.label(weak(library.device.to_uppercase(), view.tokens));
         shown.on_hover_text(match &library.device_note {
-            Some(note) => format!("{device}\n{note}"),
+            Some(note) => format!("{device}\n{}", lang.device_note(note)),
             None => device,
         });
         ui.label(icon(icons::CPU, text::BODY).color(view.tokens.text_weak));
@@ -56,8 +56,8 @@ fn facts(ui: &mut Ui, view: &View<'_>) {
     }
     let Some(ranking) = view.rt.shown.value().and_then(|shown| shown.ranking.as_ref()) else { return };
     let cost = ranking.cost;
-    let (n, time) = (lang.number(cost.scanned as u64), lang.millis(cost.encode_ms + cost.scan_ms));
-    let words = lang.fill(Msg::SearchCost, &[("n", &n), ("time", &time)]);
+    let (photos, time) = (lang.photos(cost.scanned as u64), lang.millis(cost.encode_ms + cost.scan_ms));
+    let words = lang.fill(Msg::SearchCost, &[("photos", &photos), ("time", &time)]);
     let (encode, scan) = (lang.millis(cost.encode_ms), lang.millis(cost.scan_ms));
     let detail = lang.fill(Msg::SearchCostDetail, &[("encode", &encode), ("scan", &scan)]);
     ui.add_space(space::S);
@@ -66,7 +66,8 @@ fn facts(ui: &mut Ui, view: &View<'_>) {
 
 fn show_job(ui: &mut Ui, view: &View<'_>, job: &JobView, out: &mut Vec<UiAction>) {
     let (lang, status) = (view.lang, &job.status);
-    let JobKind::Index(name) = &status.kind;
+    let name = lang.job(&status.kind);
+    let name = name.as_str();
     let progress = &status.progress;
     let small = |words: String| RichText::new(words).size(text::SMALL);
     let headline = match &status.state {
@@ -74,10 +75,10 @@ fn show_job(ui: &mut Ui, view: &View<'_>, job: &JobView, out: &mut Vec<UiAction>
         JobState::Paused => lang.fill(Msg::Paused, &[("name", name)]),
         JobState::Cancelled => lang.fill(Msg::JobCancelled, &[("name", name)]),
         JobState::Failed(_) => lang.fill(Msg::JobFailed, &[("name", name)]),
-        JobState::Done if progress.failed > 0 => {
-            lang.fill(Msg::JobDoneFailed, &[("name", name), ("n", &lang.number(progress.failed))])
+        JobState::Done => {
+            let done = lang.fill(Msg::JobDone, &[("name", name)]);
+            [done].into_iter().chain(unreadable(view, job)).collect::<Vec<_>>().join(" · ")
         }
-        JobState::Done => lang.fill(Msg::JobDone, &[("name", name)]),
     };
     let button =
         |ui: &mut Ui, glyph, msg| icon_button_sized(ui, glyph, lang.text(msg), vec2(28.0, 28.0), true).clicked();
@@ -102,8 +103,8 @@ fn show_job(ui: &mut Ui, view: &View<'_>, job: &JobView, out: &mut Vec<UiAction>
             if button(ui, icons::X, Msg::Dismiss) {
                 out.push(UiAction::DismissJob(status.id));
             }
-            ui.label(small(headline));
-            ui.add(Label::new(weak(reason.as_str(), view.tokens)).truncate());
+            // A notice says why in the window's language; the exact words are one hover away.
+            ui.add(Label::new(small(headline)).truncate()).on_hover_text(reason.as_str());
         }
         JobState::Done | JobState::Cancelled => {
             let (glyph, ink) = match status.state {
@@ -131,8 +132,12 @@ fn numbers(view: &View<'_>, job: &JobView) -> String {
         parts.push(lang.fill(Msg::PerSecond, &[("n", &n)]));
         parts.extend(progress.secs_left.map(|secs| lang.time_left(secs)).filter(|words| !words.is_empty()));
     }
-    if progress.failed > 0 {
-        parts.push(lang.fill(Msg::FolderFailedCount, &[("n", &lang.number(progress.failed))]));
-    }
+    parts.extend(unreadable(view, job));
     parts.join(" · ")
+}
+
+/// "3 unreadable", if any.
+fn unreadable(view: &View<'_>, job: &JobView) -> Option<String> {
+    let n = job.status.progress.failed;
+    (n > 0).then(|| view.lang.fill(Msg::FolderFailedCount, &[("n", &view.lang.number(n))]))
 }

@@ -8,9 +8,10 @@ use egui::{
 use crate::app::actions::UiAction;
 use crate::app::commands::UserCommand;
 use crate::app::i18n::Msg;
-use crate::app::shown::Asked;
+use crate::app::shown::Question;
 use crate::app::tokens::{RADIUS_LARGE, layout, space, text};
-use crate::app::widgets::{icon, icon_button, icon_button_sized, icons, strong, weak};
+use crate::app::widgets::{icon, icon_button, icon_button_sized, icons, menu_room, strong, weak};
+use crate::engine::Scope;
 
 use super::View;
 
@@ -27,7 +28,9 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     ui.horizontal_centered(|ui| {
         ui.set_min_height(layout::TOP_BAR);
         let rail = view.lang.text(UserCommand::ToggleRail.words().0);
-        if icon_button(ui, icons::SIDEBAR_SIMPLE, rail).clicked() {
+        if view.rt.is_first_start() {
+            ui.add_space(space::XS);
+        } else if icon_button(ui, icons::SIDEBAR_SIMPLE, rail).clicked() {
             out.push(UiAction::Run(UserCommand::ToggleRail));
         }
         ui.label(strong(view.lang.text(Msg::AppName), text::LARGE));
@@ -80,7 +83,7 @@ fn field(ui: &mut Ui, view: &View<'_>, width: f32, out: &mut Vec<UiAction>) {
                 .align(egui::Align2::LEFT_CENTER)
                 .min_size(vec2(0.0, FIELD_HEIGHT - 2.0))
                 .font(egui::FontId::proportional(text::LARGE))
-                .hint_text(RichText::new(view.lang.text(Msg::SearchHint)).color(view.tokens.text_weak))
+                .hint_text(RichText::new(hint(view)).color(view.tokens.text_weak))
                 .desired_width(ui.available_width() - clear_width - space::XS)
                 // Escape is ours: it clears, and the cursor stays.
                 .event_filter(EventFilter { escape: true, horizontal_arrows: true, ..EventFilter::default() })
@@ -105,16 +108,26 @@ fn field(ui: &mut Ui, view: &View<'_>, width: f32, out: &mut Vec<UiAction>) {
     });
 }
 
+/// What may be typed, and where it will be looked for.
+fn hint(view: &View<'_>) -> String {
+    match view.saved.window.scope {
+        scope @ Scope::Folder(_) => view.lang.fill(Msg::SearchHintIn, &[("name", &view.scope_name(scope))]),
+        _ => view.lang.text(Msg::SearchHint).to_owned(),
+    }
+}
+
 fn is_by_picture(view: &View<'_>) -> bool {
-    matches!(view.rt.asked, Asked::Picture(_) | Asked::Similar(..))
+    matches!(view.rt.asked.question, Some(Question::Picture(_) | Question::Similar(..)))
 }
 
 /// What picture is searched by.
 fn chip(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
-    let name = match &view.rt.asked {
-        Asked::Picture(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        Asked::Similar(_, name) => name.clone(),
-        Asked::Browse(_) | Asked::Text(_) => return,
+    let name = match &view.rt.asked.question {
+        Some(Question::Picture(path)) => {
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+        Some(Question::Similar(_, name)) => name.clone(),
+        Some(Question::Text(_)) | None => return,
     };
     let words = view.lang.fill(Msg::LikePhoto, &[("name", &name)]);
     let chip = Button::new((icon(icons::IMAGE, text::ICON), RichText::new(&words))).selected(true).truncate();
@@ -134,8 +147,7 @@ fn model_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let label = format!("{}: {name}", view.lang.text(Msg::ModelMenu));
     let response = ui.add(Button::new(content).frame_when_inactive(false)).accessible_name(label);
     Popup::menu(&response).show(|ui| {
-        ui.set_min_width(280.0);
-        ui.set_max_width(320.0);
+        menu_room(ui, 300.0);
         if models.is_empty() {
             ui.label(weak(view.lang.text(Msg::ModelNone), view.tokens));
         }
@@ -152,7 +164,7 @@ fn model_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
                 let state =
                     if model.active { format!("{} · {indexed}", view.lang.text(Msg::ModelInUse)) } else { indexed };
                 ui.indent("good at", |ui| {
-                    ui.label(weak(&model.good_at, view.tokens));
+                    ui.label(weak(view.lang.good_at(model), view.tokens));
                     ui.label(weak(state, view.tokens));
                 });
             });
@@ -163,7 +175,7 @@ fn model_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 fn main_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let response = icon_button(ui, icons::DOTS_THREE, view.lang.text(Msg::MainMenu));
     Popup::menu(&response).show(|ui| {
-        ui.set_min_width(260.0);
+        menu_room(ui, 280.0);
         for group in [
             &[UserCommand::AddFolder, UserCommand::Rescan, UserCommand::SearchByPicture][..],
             &[UserCommand::ToggleRail, UserCommand::ToggleInspector, UserCommand::ToggleTheme],

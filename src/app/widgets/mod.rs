@@ -65,6 +65,12 @@ pub fn primary_button(ui: &mut Ui, glyph: &str, words: &str) -> Response {
     ui.add(button).accessible_name(words)
 }
 
+/// The room of a menu: as wide as it is told, its rows with air at both ends.
+pub fn menu_room(ui: &mut Ui, width: f32) {
+    ui.set_width(width);
+    ui.spacing_mut().button_padding = vec2(space::S, space::XS);
+}
+
 /// Shows where the keyboard is.
 pub fn focus_ring(painter: &Painter, rect: Rect, response: &Response, tokens: &Tokens) {
     if response.has_focus() {
@@ -131,7 +137,7 @@ pub fn rail_row(ui: &mut Ui, row: &RailRow<'_>) -> Response {
     if let Some((glyph, ink, _)) = row.signal {
         let at = pos2(right - text::ICON / 2.0, middle);
         painter.text(at, Align2::CENTER_CENTER, glyph, glyph_font, ink);
-        right -= text::ICON + space::XS;
+        right -= text::ICON + space::S;
     }
     if let Some(count) = &row.count {
         let font = FontId::proportional(text::SMALL);

@@ -58,6 +58,11 @@ impl FlatIndex {
         &self.ids
     }
 
+    /// Whether a photo has a vector here.
+    pub fn contains(&self, photo: PhotoId) -> bool {
+        self.place.contains_key(&photo)
+    }
+
     /// The `dim` numbers of a photo's row, which is made if need be.
     fn row(&mut self, photo: PhotoId, found: usize) -> Result<&mut [f16], IndexError> {
         if found != self.dim {
@@ -118,6 +123,8 @@ impl VectorIndex for FlatIndex {
             let scores = &mut scores[..ids.len()];
             self.kernel.dots(rows, &padded, scores);
             for (&photo, &score) in ids.iter().zip(&*scores) {
+                // A cosine: half precision makes some unit vectors a little longer than 1.
+                let score = score.clamp(-1.0, 1.0);
                 // The filter last: most rows never come so far.
                 if top.may_enter(score) && keep.is_none_or(|keep| keep(photo)) {
                     top.push(Hit { photo, score });
@@ -169,6 +176,22 @@ mod tests {
         assert!((hits[0].score - 1.0).abs() < TOLERANCE);
         assert!(hits.is_sorted_by(|a, b| a.score >= b.score));
         assert!(index.search(&unit(70, 1), 0, None, &CancelToken::never()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_cosine_stays_a_cosine() {
+        let mut index = FlatIndex::new(256);
+        for i in 0..200 {
+            let vector = unit(256, i as u64);
+            index.insert(PhotoId(i), &vector).unwrap();
+            let opposite = Embedding::new(vector.as_slice().iter().map(|v| -v).collect()).unwrap();
+            index.insert(PhotoId(1000 + i), &opposite).unwrap();
+        }
+        for i in 0..200 {
+            let hits = index.search(&unit(256, i), 400, None, &CancelToken::never()).unwrap();
+            assert!(hits.iter().all(|hit| (-1.0..=1.0).contains(&hit.score)), "{:?}", hits[0]);
+            assert_eq!(hits[0].photo, PhotoId(i as i64));
+        }
     }
 
     #[test]

@@ -119,9 +119,12 @@ fn failures_are_told_until_mended_and_missing_ones_come_back() {
     let told = ("/p/2.jpg".into(), SkippedReason::Damaged, "cut off".into());
     assert_eq!(reader.failures().unwrap(), [told]);
     assert_eq!(reader.counts().unwrap(), Counts { photos: 1, missing: 0, failed: 1 });
-    let known = &reader.known_files(root).unwrap()[Path::new("/p/2.jpg")];
+    let files = reader.known_files(root).unwrap();
+    let (_, known) = files.iter().find(|(path, _)| path == Path::new("/p/2.jpg")).unwrap();
     assert_eq!((known.failed, known.content, known.stamp), (Some(SkippedReason::Damaged), None, stamp(1)));
     assert_eq!(reader.list(ListScope::Failed).unwrap(), [bad]);
+    let failure = reader.photo(bad).unwrap().unwrap().failure.unwrap();
+    assert_eq!((failure.reason, failure.detail.as_str()), (SkippedReason::Damaged, "cut off"));
 
     // A photo that breaks and is mended to what it was keeps its embedding.
     apply_one(&mut store, failed(root, "/p/1.jpg"));
