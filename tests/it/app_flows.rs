@@ -321,7 +321,7 @@ fn reasons_and_failures_speak_the_windows_language() {
     picture.skipped.push(Skipped { path: "/tmp/a.jpg".into(), reason: SkippedReason::Empty, detail: "0 bytes".into() });
     link.push(Event::Notice(picture));
     pass(&mut w, 0.5);
-    w.get_by_label("无法用这张图片搜索。文件为空。/tmp/a.jpg");
+    w.get_by_label("无法用这张图片搜索。文件为空。\n/tmp/a.jpg");
 }
 
 #[test]

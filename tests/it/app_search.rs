@@ -247,7 +247,7 @@ fn a_search_stays_in_the_folder_that_is_shown_until_it_is_widened() {
     };
     let text = Query::Text("sea".into());
     assert_eq!(asked(&link), Some((text.clone(), Some(FolderId(1)))));
-    w.get_by_label("9 results in holiday");
+    w.get_by_label("Only holiday was searched.");
 
     w.get_by_label("Search all photos").click();
     pass(&mut w, 0.5);

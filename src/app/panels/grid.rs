@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use egui::{
-    Align, Align2, Color32, CornerRadius, FontId, Frame, Id, Layout, Margin, Pos2, Rect, Response, Role, ScrollArea,
-    Sense, Shape, Slider, Stroke, StrokeKind, TextureHandle, Ui, Vec2, WidgetInfo, epaint::RectShape, pos2, vec2,
+    Align, Align2, Color32, CornerRadius, FontId, Frame, Id, Label, Layout, Margin, Pos2, Rect, Response, RichText,
+    Role, ScrollArea, Sense, Shape, Slider, Stroke, StrokeKind, TextureHandle, Ui, Vec2, WidgetInfo, epaint::RectShape,
+    pos2, vec2,
 };
 
 use crate::app::actions::UiAction;
@@ -15,10 +16,13 @@ use crate::app::runtime::ScrollTo;
 use crate::app::shown::{GridLayout, MatchWord, Question, Shown};
 use crate::app::tokens::{RADIUS, layout, space, text, time};
 use crate::app::widgets::{button, elided, icon, icons, match_bar, menu_room, message, strong, weak};
-use crate::domain::PhotoId;
+use crate::domain::{FolderId, PhotoId};
 use crate::engine::Scope;
 
 use super::{View, notices};
+
+/// What a title leaves for the count behind it.
+const COUNT_ROOM: f32 = 120.0;
 
 /// The one stop of the keyboard in the grid; arrow keys move within.
 pub fn grid_id() -> Id {
@@ -33,6 +37,9 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let Some(shown) = view.rt.shown.value() else { return };
     if shown.ids.is_empty() {
         return nothing(ui, view, out);
+    }
+    if let Some(folder) = view.rt.asked.narrowed() {
+        narrowed(ui, view, folder, out);
     }
     if shown.ranking.as_ref().is_some_and(|ranking| ranking.nothing_likely) {
         nothing_likely(ui, view);
@@ -51,27 +58,21 @@ fn header(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.add_space(space::L);
             size_slider(ui, view, out);
-            if view.rt.asked.narrowed().is_some() && shown.is_some_and(|shown| !shown.ids.is_empty()) {
-                widen(ui, view, out);
-            }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(egui::Label::new(strong(title, text::BODY)).truncate());
-                if let Some(count) = count.filter(|&count| count > 0) {
-                    let words = match (&view.rt.asked.question, view.rt.asked.narrowed()) {
-                        (None, _) => view.lang.photos(count),
-                        (Some(_), None) => view.lang.results(count),
-                        (Some(_), Some(folder)) => {
-                            let name = view.scope_name(Scope::Folder(folder));
-                            view.lang.fill(Msg::ResultsIn, &[("results", &view.lang.results(count)), ("name", &name)])
-                        }
-                    };
-                    ui.label(weak(words, view.tokens));
-                }
-                let selected = view.rt.selection.len();
-                if selected > 1 {
-                    let n = view.lang.number(selected as u64);
-                    ui.label(weak("·", view.tokens));
-                    ui.label(weak(view.lang.fill(Msg::SelectedMany, &[("n", &n)]), view.tokens));
+                let selected = view.rt.selection.len() as u64;
+                let words = match (count, &view.rt.asked.question) {
+                    _ if selected > 1 => view.lang.fill(Msg::SelectedMany, &[("n", &view.lang.number(selected))]),
+                    (None | Some(0), _) => String::new(),
+                    (Some(count), None) => view.lang.photos(count),
+                    (Some(count), Some(_)) => view.lang.results(count),
+                };
+                // The title gives way, the count does not.
+                ui.scope(|ui| {
+                    ui.set_max_width((ui.available_width() - COUNT_ROOM).max(0.0));
+                    ui.add(Label::new(strong(title, text::BODY)).truncate());
+                });
+                if !words.is_empty() {
+                    ui.add(Label::new(weak(words, view.tokens)).truncate());
                 }
             });
         });
@@ -112,6 +113,22 @@ pub(super) fn thumbnail_slider(ui: &mut Ui, view: &View<'_>, width: f32, out: &m
     }
 }
 
+/// A search that looked through one folder says so, and how to look further.
+fn narrowed(ui: &mut Ui, view: &View<'_>, folder: FolderId, out: &mut Vec<UiAction>) {
+    let side = space::L as i8;
+    Frame::new().inner_margin(Margin { left: side, right: side, top: 0, bottom: space::S as i8 }).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.label(icon(icons::FOLDER, text::BODY).color(view.tokens.text_weak));
+            let name = view.scope_name(Scope::Folder(folder));
+            ui.label(weak(view.lang.fill(Msg::OnlyInFolder, &[("name", &name)]), view.tokens));
+            let further = RichText::new(view.lang.text(Msg::SearchAll)).size(text::SMALL);
+            if ui.link(further).clicked() {
+                out.push(UiAction::Widen);
+            }
+        });
+    });
+}
+
 /// Even the best hit is a poor one: said before the photos are looked at.
 fn nothing_likely(ui: &mut Ui, view: &View<'_>) {
     let words = match &view.rt.asked.question {
@@ -122,7 +139,7 @@ fn nothing_likely(ui: &mut Ui, view: &View<'_>) {
     Frame::new().inner_margin(Margin { left: side, right: side, top: 0, bottom: space::M as i8 }).show(ui, |ui| {
         ui.horizontal_top(|ui| {
             ui.label(icon(icons::INFO, text::LARGE).color(view.tokens.warn));
-            ui.add(egui::Label::new(words).wrap());
+            ui.add(Label::new(words).wrap());
         });
     });
 }
@@ -136,7 +153,11 @@ fn nothing(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     if let Some(folder) = view.rt.asked.narrowed() {
         let name = view.scope_name(Scope::Folder(folder));
         let body = view.lang.fill(Msg::NothingFoundIn, &[("name", &name)]);
-        return message(ui, icons::MAGNIFYING_GLASS, text(Msg::NothingFound), &body, |ui| widen(ui, view, out));
+        return message(ui, icons::MAGNIFYING_GLASS, text(Msg::NothingFound), &body, |ui| {
+            if button(ui, icons::IMAGES, text(Msg::SearchAll)).clicked() {
+                out.push(UiAction::Widen);
+            }
+        });
     }
     let (glyph, heading, body) = match (&view.rt.asked.question, view.rt.asked.scope) {
         (Some(_), _) => (icons::MAGNIFYING_GLASS, Msg::NothingFound, Msg::NothingFoundBody),
@@ -144,13 +165,6 @@ fn nothing(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         (None, _) => (icons::IMAGES, Msg::EmptyFolder, Msg::EmptyFolderBody),
     };
     message(ui, glyph, text(heading), text(body), |_| {});
-}
-
-/// From a folder to everything.
-fn widen(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
-    if button(ui, icons::IMAGES, view.lang.text(Msg::SearchAll)).clicked() {
-        out.push(UiAction::Widen);
-    }
 }
 
 fn photos(ui: &mut Ui, view: &View<'_>, shown: &Shown, out: &mut Vec<UiAction>) {
@@ -310,7 +324,7 @@ fn fade(ui: &Ui, view: &View<'_>, born: f64) -> f32 {
 }
 
 /// The middle of a picture, so that it fills the square.
-fn cropped(texture: &TextureHandle, rect: Rect, radius: CornerRadius, tint: Color32) -> Shape {
+pub(super) fn cropped(texture: &TextureHandle, rect: Rect, radius: CornerRadius, tint: Color32) -> Shape {
     let size = texture.size_vec2();
     let part = rect.size() / rect.size().max_elem() * size.min_elem() / size;
     let uv = Rect::from_center_size(pos2(0.5, 0.5), part.min(Vec2::splat(1.0)));

@@ -1,7 +1,8 @@
 //! The inspector: the selected photo, what is known of it, and what can be done with it.
 
 use egui::{
-    Button, CornerRadius, Frame, Image, Label, Margin, RichText, ScrollArea, Sense, Ui, load::SizedTexture, vec2,
+    Button, Color32, CornerRadius, Frame, Image, Label, Margin, RichText, ScrollArea, Sense, Ui, load::SizedTexture,
+    vec2,
 };
 
 use crate::app::actions::UiAction;
@@ -12,7 +13,7 @@ use crate::domain::{PhotoId, PhotoState};
 use crate::engine::Details;
 
 use super::View;
-use super::grid::match_msg;
+use super::grid::{cropped, match_msg};
 
 /// The picture is at most this high.
 const PICTURE_HEIGHT: f32 = 260.0;
@@ -38,8 +39,8 @@ fn many(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         ui.spacing_mut().item_spacing = vec2(space::XS, space::XS);
         for photo in view.rt.selection.in_order(view.rt.ids()).take(12) {
             if let Some((texture, _)) = view.rt.thumbs.get(photo).and_then(|thumb| thumb.texture()) {
-                let image = Image::from_texture(SizedTexture::from_handle(texture));
-                ui.add(image.fit_to_exact_size(vec2(space::XXL * 2.0, space::XXL * 1.5)).corner_radius(RADIUS));
+                let (rect, _) = ui.allocate_exact_size(vec2(space::XXL * 1.5, space::XXL * 1.5), Sense::hover());
+                ui.painter().add(cropped(texture, rect, CornerRadius::same(RADIUS), Color32::WHITE));
             }
         }
     });

@@ -58,7 +58,8 @@ const NARROW: f32 = 1040.0;
 /// The whole window.
 pub fn window(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     if view.rt.fatal.is_some() || view.rt.opening {
-        CentralPanel::default().show(ui, |ui| notices::no_library(ui, view, out));
+        let frame = Frame::new().fill(view.tokens.canvas);
+        CentralPanel::default().frame(frame).show(ui, |ui| notices::no_library(ui, view, out));
         return;
     }
     let narrow = ui.available_width() < NARROW;

@@ -110,7 +110,14 @@ pub fn question_failed(ui: &mut Ui, view: &View<'_>, failure: &Failure, out: &mu
         way_out(ui, view, failure, true, out);
         if !failure.detail.is_empty() {
             ui.add_space(space::M);
-            ui.collapsing(view.lang.text(Msg::Details), |ui| details(ui, view, failure, out));
+            let id = ui.scope_id().with("details are open");
+            let open = ui.data(|data| data.get_temp(id)).unwrap_or(false);
+            if ui.button(view.lang.text(if open { Msg::HideDetails } else { Msg::Details })).clicked() {
+                ui.data_mut(|data| data.insert_temp(id, !open));
+            }
+            if open {
+                details(ui, view, failure, out);
+            }
         }
     });
 }

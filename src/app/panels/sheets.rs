@@ -1,8 +1,8 @@
 //! Sheets over the window: settings, keys, a path typed by hand, "remove this folder?".
 
 use egui::{
-    Align, Align2, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, TextEdit, Ui,
-    vec2,
+    Align, Align2, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Stroke, TextEdit,
+    Ui, vec2,
 };
 
 use crate::app::actions::UiAction;
@@ -23,6 +23,10 @@ pub fn show(ctx: &Context, view: &View<'_>, out: &mut Vec<UiAction>) {
     let frame = Frame::window(&ctx.global_style()).inner_margin(space::XL);
     let room = ctx.content_rect().width() - 2.0 * space::XXL;
     let modal = Modal::new(Id::unique("sheet")).frame(frame).show(ctx, |ui| {
+        // What stands on a sheet must stand out from it.
+        let widgets = &mut ui.visuals_mut().widgets;
+        widgets.inactive.weak_bg_fill = view.tokens.hover;
+        widgets.hovered.weak_bg_fill = view.tokens.pressed;
         ui.set_width(room.min(if matches!(overlay, Overlay::Help) { 560.0 } else { 480.0 }));
         match overlay {
             Overlay::Settings => settings(ui, view, out),
@@ -93,6 +97,8 @@ fn settings(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         ui.end_row();
     });
     ui.add_space(space::M);
+    // The boxes' outlines, so that an empty one is seen.
+    ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, view.tokens.text_weak);
     let mut reduced = saved.window.reduced_motion;
     if ui.checkbox(&mut reduced, lang.text(Msg::SettingsMotion)).changed() {
         out.push(UiAction::SetReducedMotion(reduced));

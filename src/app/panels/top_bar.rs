@@ -1,8 +1,8 @@
 //! The bar on top: the search field, the model menu, the main menu.
 
 use egui::{
-    Align, Button, CornerRadius, EventFilter, Frame, Id, Key, Layout, Margin, Modifiers, Popup, RichText, Stroke,
-    TextEdit, Ui, vec2,
+    Align, Button, CornerRadius, EventFilter, Frame, Id, Key, Label, Layout, Margin, Modifiers, Popup, RichText,
+    Stroke, TextEdit, Ui, vec2,
 };
 
 use crate::app::actions::UiAction;
@@ -163,9 +163,12 @@ fn model_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
                 let indexed = view.lang.fill(Msg::ModelPhotos, &[("n", &view.lang.number(model.embedded))]);
                 let state =
                     if model.active { format!("{} · {indexed}", view.lang.text(Msg::ModelInUse)) } else { indexed };
-                ui.indent("good at", |ui| {
-                    ui.label(weak(view.lang.good_at(model), view.tokens));
-                    ui.label(weak(state, view.tokens));
+                let about = Margin { left: space::XL as i8 + space::S as i8, bottom: space::XS as i8, ..Margin::ZERO };
+                Frame::new().inner_margin(about).show(ui, |ui| {
+                    ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                        ui.add(Label::new(weak(view.lang.good_at(model), view.tokens)).wrap());
+                        ui.label(weak(state, view.tokens));
+                    });
                 });
             });
         }

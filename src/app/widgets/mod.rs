@@ -170,8 +170,11 @@ pub fn message(ui: &mut Ui, glyph: &str, heading: &str, body: &str, more: impl F
         ui.set_max_width(420.0_f32.min(ui.available_width() - space::XL));
         ui.label(icon(glyph, 40.0).color(tokens.text_weak));
         ui.add_space(space::S);
-        ui.label(strong(heading, text::LARGE));
-        ui.label(RichText::new(body).color(tokens.text_weak));
+        for words in [strong(heading, text::LARGE), RichText::new(body).color(tokens.text_weak)] {
+            if !words.is_empty() {
+                ui.label(words);
+            }
+        }
         ui.add_space(space::M);
         more(ui);
     });
