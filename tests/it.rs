@@ -9,6 +9,8 @@ mod architecture;
 mod cli;
 #[path = "it/engine.rs"]
 mod engine;
+#[path = "it/fuse.rs"]
+mod fuse;
 #[path = "it/indexing.rs"]
 mod indexing;
 #[path = "it/lite_align.rs"]

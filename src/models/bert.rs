@@ -1,4 +1,4 @@
-//! BERT: the text encoder of ALIGN, of `lite-align` and of the Fuse models.
+//! BERT: the text encoder of ALIGN and of `lite-align`, and the one transformer of the Fuse models.
 //!
 //! Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>; parameter names as in
 //! Hugging Face's `BertModel`. Must not know tokenizers, pooling or heads.
@@ -122,15 +122,83 @@ impl Bert {
         self.embeddings.max_length
     }
 
+    /// What stands before the first layer.
+    pub fn embeddings(&self) -> &BertEmbeddings {
+        &self.embeddings
+    }
+
     /// The last hidden states `[batch, length, width]`.
     pub fn forward(&self, tokens: &Tokens) -> Result<Tensor, ModelError> {
         let mask = Mask::keys(&tokens.mask, tokens.batch, tokens.length);
-        let mut x = self.embeddings.forward(tokens)?;
+        self.encode(self.embeddings.forward(tokens)?, &mask)
+    }
+
+    /// The same from rows that are embedded already, `[batch, length, width]`.
+    pub fn encode(&self, rows: Tensor, mask: &Mask) -> Result<Tensor, ModelError> {
+        let mut x = rows;
         for layer in &self.layers {
-            x = layer.forward(&x, &mask)?;
+            x = layer.forward(&x, mask)?;
         }
         Ok(x)
     }
+
+    /// The same for rows that follow others: keys are those of `past` and then their
+    /// own. Also gives the keys and values of these rows alone.
+    pub fn encode_after(
+        &self,
+        rows: Tensor,
+        past: Option<&KeyValues>,
+        mask: &Mask,
+    ) -> Result<(Tensor, KeyValues), ModelError> {
+        let (mut x, mut own) = (rows, Vec::with_capacity(self.layers.len()));
+        for (i, layer) in self.layers.iter().enumerate() {
+            let past = past.and_then(|past| past.0.get(i));
+            let (next, kept) = layer.forward_after(&x, past, mask)?;
+            own.push(kept);
+            x = next;
+        }
+        Ok((x, KeyValues(own)))
+    }
+}
+
+/// What later rows need of earlier ones: keys and values `[batch, rows, width]` of each layer.
+#[derive(Clone, Debug)]
+pub struct KeyValues(Vec<(Tensor, Tensor)>);
+
+impl KeyValues {
+    /// The rows of the sequences `parents`, in that order (one may come several times).
+    pub fn pick(&self, parents: &[usize]) -> Result<Self, ModelError> {
+        let Some((first, _)) = self.0.first() else { return Ok(self.clone()) };
+        if parents.iter().copied().eq(0..first.dims3()?.0) {
+            return Ok(self.clone());
+        }
+        let index: Vec<u32> = parents.iter().map(|&p| p as u32).collect();
+        let index = Tensor::from_vec(index, parents.len(), first.device())?;
+        self.each(|x| x.index_select(&index, 0))
+    }
+
+    /// These and the first `rows` rows of `new`.
+    pub fn followed_by(&self, new: &Self, rows: usize) -> Result<Self, ModelError> {
+        let join = |a: &Tensor, b: &Tensor| Tensor::cat(&[a, &b.narrow(1, 0, rows)?], 1);
+        let layers = self.0.iter().zip(&new.0);
+        let joined: candle_core::Result<_> =
+            layers.map(|((k, v), (nk, nv))| Ok((join(k, nk)?, join(v, nv)?))).collect();
+        Ok(Self(joined?))
+    }
+
+    fn each(&self, f: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> Result<Self, ModelError> {
+        let layers: candle_core::Result<_> = self.0.iter().map(|(k, v)| Ok((f(k)?, f(v)?))).collect();
+        Ok(Self(layers?))
+    }
+}
+
+/// A word where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    pub id: u32,
+    pub position: usize,
+    /// Sentence number.
+    pub kind: u32,
 }
 
 /// Word, position and sentence embeddings, summed and normalised.
@@ -163,27 +231,52 @@ impl BertEmbeddings {
     /// `[batch, length, width]`.
     pub fn forward(&self, tokens: &Tokens) -> Result<Tensor, ModelError> {
         let (width, length) = (self.words.cols(), tokens.length);
-        if tokens.ids.len() != tokens.batch * length || length > self.max_length {
-            return Err(candle_core::Error::Msg(format!(
-                "{} tokens where the encoder reads {}",
-                length, self.max_length
-            ))
-            .into());
+        if tokens.ids.len() != tokens.batch * length {
+            return Err(candle_core::Error::Msg(format!("{} tokens for {length} columns", tokens.ids.len())).into());
         }
+        let word = |(i, &id): (usize, &u32)| Word {
+            id,
+            position: i % length.max(1),
+            kind: tokens.types.get(i).copied().unwrap_or(0),
+        };
+        let words: Vec<Word> = tokens.ids.iter().enumerate().map(word).collect();
+        Ok(self.rows(&words)?.reshape((tokens.batch, length, width))?)
+    }
+
+    /// Words in any places, `[words, width]`.
+    pub fn rows(&self, words: &[Word]) -> Result<Tensor, ModelError> {
+        let width = self.words.cols();
+        let ids: Vec<u32> = words.iter().map(|word| word.id).collect();
         let mut sum = Vec::new();
-        self.words.lookup(&tokens.ids, &mut sum)?;
-        for (i, row) in sum.chunks_exact_mut(width.max(1)).enumerate() {
-            let kind = tokens.types.get(i).copied().unwrap_or(0) as usize;
-            let Some(kind) = self.types.get(kind * width..(kind + 1) * width) else {
-                return Err(candle_core::Error::Msg(format!("the encoder knows no sentence number {kind}")).into());
-            };
-            let position = &self.positions[(self.first_position + i % length) * width..][..width];
-            for ((v, t), p) in row.iter_mut().zip(kind).zip(position) {
+        self.words.lookup(&ids, &mut sum)?;
+        for (row, word) in sum.chunks_exact_mut(width.max(1)).zip(words) {
+            if word.position >= self.max_length {
+                let detail = format!("{} tokens where the encoder reads {}", word.position + 1, self.max_length);
+                return Err(candle_core::Error::Msg(detail).into());
+            }
+            let position = &self.positions[(self.first_position + word.position) * width..][..width];
+            for ((v, t), p) in row.iter_mut().zip(self.kind(word.kind)?).zip(position) {
                 *v += t + p;
             }
         }
-        let x = Tensor::from_vec(sum, (tokens.batch, length, width), &self.device)?;
-        Ok(self.norm.forward(&x)?)
+        Ok(self.norm.forward(&Tensor::from_vec(sum, (words.len(), width), &self.device)?)?)
+    }
+
+    /// What stands for words without being any, `[.., width]`: the sentence number is added, then all is normalised.
+    pub fn in_place_of_words(&self, content: &Tensor, kind: u32) -> Result<Tensor, ModelError> {
+        Ok(self.norm.forward(&content.broadcast_add(&self.kind_row(kind)?)?)?)
+    }
+
+    /// The embedding of a sentence number, `[width]`.
+    pub fn kind_row(&self, kind: u32) -> Result<Tensor, ModelError> {
+        Ok(Tensor::from_slice(self.kind(kind)?, self.words.cols(), &self.device)?)
+    }
+
+    fn kind(&self, kind: u32) -> Result<&[f32], ModelError> {
+        let (kind, width) = (kind as usize, self.words.cols());
+        self.types
+            .get(kind * width..(kind + 1) * width)
+            .ok_or_else(|| candle_core::Error::Msg(format!("the encoder knows no sentence number {kind}")).into())
     }
 }
 
@@ -224,12 +317,28 @@ impl BertLayer {
 
     /// `[batch, length, width]` to the same.
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> candle_core::Result<Tensor> {
+        Ok(self.forward_after(x, None, mask)?.0)
+    }
+
+    /// The same where keys and values of earlier rows come first; also gives those of `x`.
+    fn forward_after(
+        &self,
+        x: &Tensor,
+        past: Option<&(Tensor, Tensor)>,
+        mask: &Mask,
+    ) -> candle_core::Result<(Tensor, (Tensor, Tensor))> {
         let width = self.output.out_dim();
         let joint = self.joint.forward(x)?;
         let part = |i: usize| joint.narrow(2, i * width, width);
+        let (own_k, own_v) = (part(1)?, part(2)?);
+        let (k, v) = match past {
+            None => (own_k.clone(), own_v.clone()),
+            Some((k, v)) => (Tensor::cat(&[k, &own_k], 1)?, Tensor::cat(&[v, &own_v], 1)?),
+        };
         let scale = 1.0 / ((width / self.heads) as f32).sqrt();
-        let seen = attention(&part(0)?, &part(1)?, &part(2)?, self.heads, scale, mask)?;
+        let seen = attention(&part(0)?, &k, &v, self.heads, scale, mask)?;
         let x = self.attention_norm.forward(&self.output.forward_add(&seen, x)?)?;
-        self.norm.forward(&self.narrow.forward_add(&self.widen.forward(&x)?, &x)?)
+        let x = self.norm.forward(&self.narrow.forward_add(&self.widen.forward(&x)?, &x)?)?;
+        Ok((x, (own_k, own_v)))
     }
 }

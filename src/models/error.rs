@@ -40,6 +40,9 @@ pub enum ModelError {
     /// The device asked for cannot be had, or not for this model.
     #[error("{0}")]
     Device(String),
+    /// Something that this model is not made for, and what would work.
+    #[error("{0}")]
+    Unable(String),
     /// A picture that cannot be brought into the model's size.
     #[error("{0}")]
     Picture(String),

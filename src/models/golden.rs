@@ -12,6 +12,7 @@ use super::ModelError;
 use super::align::align_model::AlignTowers;
 use super::align::clip::Clip;
 use super::folder::ModelFolder;
+use super::fuse;
 use super::ops::Activation;
 use super::weights::Weights;
 use crate::models::bert::{Bert, BertConfig, Tokens};
@@ -36,19 +37,22 @@ pub fn check(folder: &Path) -> Result<Report, ModelError> {
         "clip" => clip(&model, &io, &mut report)?,
         "align" => align(&model, &io, &mut report)?,
         "bert" => bert(&model, &io, &mut report)?,
-        other => return Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
+        other => match fuse::Recipe::named(other) {
+            Some(recipe) => fuse::golden::check(&model, recipe, &io, &mut report)?,
+            None => return Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
+        },
     }
     Ok(report)
 }
 
 /// The recorded inputs and outputs.
-struct Io {
+pub(super) struct Io {
     weights: Weights,
-    shapes: BTreeMap<String, Vec<usize>>,
+    pub(super) shapes: BTreeMap<String, Vec<usize>>,
 }
 
 /// Whole numbers and their shape.
-type Whole = (Vec<u32>, Vec<usize>);
+pub(super) type Whole = (Vec<u32>, Vec<usize>);
 
 impl Io {
     fn open(folder: &Path) -> Result<Self, ModelError> {
@@ -64,20 +68,24 @@ impl Io {
         Ok(Self { weights, shapes })
     }
 
-    fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+    pub(super) fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
         let shape = self.shapes.get(name).cloned().unwrap_or_default();
         self.weights.root().tensor(name, &shape, &Device::Cpu)
     }
 
     /// Ids and masks `in.<name>` as whole numbers, or `None` if absent.
-    fn whole(&self, name: &str) -> Result<Option<Whole>, ModelError> {
-        let full = format!("in.{name}");
-        let Some(shape) = self.shapes.get(&full) else { return Ok(None) };
-        let numbers = self.weights.root().numbers(&full, shape)?;
+    pub(super) fn whole(&self, name: &str) -> Result<Option<Whole>, ModelError> {
+        self.integers(&format!("in.{name}"))
+    }
+
+    /// The same by the full name.
+    pub(super) fn integers(&self, full: &str) -> Result<Option<Whole>, ModelError> {
+        let Some(shape) = self.shapes.get(full) else { return Ok(None) };
+        let numbers = self.weights.root().numbers(full, shape)?;
         Ok(Some((numbers.into_iter().map(|v| v as u32).collect(), shape.clone())))
     }
 
-    fn tokens(&self) -> Result<Tokens, ModelError> {
+    pub(super) fn tokens(&self) -> Result<Tokens, ModelError> {
         let Some((ids, shape)) = self.whole("input_ids")? else {
             return Err(candle_core::Error::Msg("io.safetensors has no in.input_ids".into()).into());
         };
@@ -92,16 +100,29 @@ impl Io {
 
 impl Report {
     /// Compares with `out.<name>`, if it was recorded.
-    fn compare(&mut self, io: &Io, name: &str, got: &Tensor) -> Result<(), ModelError> {
+    pub(super) fn compare(&mut self, io: &Io, name: &str, got: &Tensor) -> Result<(), ModelError> {
+        self.compare_rows(io, name, got, |_| true)
+    }
+
+    /// The same for the rows (of the last dimension, counted through) that count.
+    pub(super) fn compare_rows(
+        &mut self,
+        io: &Io,
+        name: &str,
+        got: &Tensor,
+        counts: impl Fn(usize) -> bool,
+    ) -> Result<(), ModelError> {
         let full = format!("out.{name}");
         if !io.shapes.contains_key(&full) {
             return Ok(());
         }
         let want = io.tensor(&full)?;
         let differ = if got.dims() == want.dims() {
+            let row = got.dims().last().copied().unwrap_or(1).max(1);
             let differ = (got - want)?.abs()?.flatten_all()?.to_vec1::<f32>()?;
+            let counted = differ.chunks(row).enumerate().filter(|(i, _)| counts(*i)).flat_map(|(_, row)| row);
             // A NaN counts as the largest difference.
-            differ.into_iter().fold(0f32, |most, d| if d.is_nan() { f32::INFINITY } else { most.max(d) })
+            counted.fold(0f32, |most, d| if d.is_nan() { f32::INFINITY } else { most.max(*d) })
         } else {
             f32::INFINITY
         };

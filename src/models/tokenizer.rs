@@ -35,14 +35,11 @@ impl Tokenizer {
         } else if has("vocab.json") && has("merges.txt") {
             Self::clip_bpe(&folder.join("vocab.json"), &folder.join("merges.txt"), max_length)
         } else if has("vocab.txt") {
-            let lower_case = match std::fs::read(folder.join("tokenizer_config.json")) {
-                Err(_) => true,
-                Ok(bytes) => serde_json::from_slice::<Value>(&bytes)
-                    .ok()
-                    .and_then(|v| v["do_lower_case"].as_bool())
-                    .unwrap_or(true),
-            };
-            Self::wordpiece(&folder.join("vocab.txt"), lower_case, max_length)
+            let vocab = folder.join("vocab.txt");
+            let settings = std::fs::read(folder.join("tokenizer_config.json")).unwrap_or_default();
+            let settings: Value = serde_json::from_slice(&settings).unwrap_or_default();
+            let lower_case = settings["do_lower_case"].as_bool().unwrap_or(!is_cased(&read(&vocab)?));
+            Self::wordpiece(&vocab, lower_case, max_length)
         } else {
             Err(ModelError::NotAModel {
                 path: folder.to_owned(),
@@ -145,6 +142,34 @@ impl Tokenizer {
         Ok(self.encode_input(text.into())?.ids)
     }
 
+    /// Ids of one text without special tokens.
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        Ok(self.inner.encode(text, false).map_err(|e| damaged(&self.path, &e))?.get_ids().to_vec())
+    }
+
+    /// Words of word pieces, written as people do: no space before a comma, none
+    /// between Chinese characters. Special tokens are left out.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let mut text = String::new();
+        for piece in ids.iter().filter_map(|&id| self.inner.id_to_token(id)) {
+            if piece.len() > 2 && piece.starts_with('[') && piece.ends_with(']') {
+                continue;
+            }
+            let (rest, word) = match piece.strip_prefix("##") {
+                Some(rest) => (true, rest),
+                None => (false, piece.as_str()),
+            };
+            let closes = |c: char| ",.!?;:)]%'’-/".contains(c) || is_wide(c);
+            let opens = |c: char| "([#$'’-/".contains(c) || is_wide(c);
+            let joined = rest || word.starts_with(closes) || text.ends_with(opens) || text.is_empty();
+            if !joined {
+                text.push(' ');
+            }
+            text.push_str(word);
+        }
+        text
+    }
+
     /// Ids of two texts as one sequence.
     pub fn encode_pair(&self, first: &str, second: &str) -> Result<Encoded, ModelError> {
         self.encode_input((first, second).into())
@@ -157,6 +182,16 @@ impl Tokenizer {
         }
         Ok(Encoded { ids: encoding.get_ids().to_vec(), types: encoding.get_type_ids().to_vec() })
     }
+}
+
+/// Whether a vocabulary tells capitals apart; its special tokens, in brackets, do not count.
+fn is_cased(vocab: &[u8]) -> bool {
+    vocab.split(|&b| b == b'\n').any(|word| !word.starts_with(b"[") && word.iter().any(u8::is_ascii_uppercase))
+}
+
+/// Chinese characters and the marks among them.
+fn is_wide(c: char) -> bool {
+    matches!(c, '\u{3000}'..='\u{303F}' | '\u{3400}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{FF00}'..='\u{FFEF}' | '\u{20000}'..='\u{323AF}')
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ModelError> {

@@ -171,6 +171,19 @@ impl View<'_> {
         self.mark(self.full(name));
     }
 
+    /// Marks all tensors below this prefix: heads that a checkpoint carries for another purpose.
+    pub fn ignore_all(&self) {
+        let prefix = self.full("");
+        for name in self.weights.tensors.keys().filter(|name| name.starts_with(&prefix)) {
+            self.mark(name.clone());
+        }
+    }
+
+    /// The shape of the tensor `name`, if it is there.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.weights.tensors.get(&self.full(name)).map(|entry| entry.shape.as_slice())
+    }
+
     /// A tensor of f32 in the given shape.
     pub fn tensor(&self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor, ModelError> {
         Ok(Tensor::from_vec(self.numbers(name, shape)?, shape, device)?)

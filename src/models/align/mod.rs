@@ -8,7 +8,7 @@ pub mod checkpoint;
 pub mod clip;
 pub mod efficientnet;
 pub mod lite;
-mod stub;
+pub(in crate::models) mod stub;
 pub mod transformer;
 
 use std::path::Path;

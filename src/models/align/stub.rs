@@ -10,7 +10,7 @@ use crate::models::ModelError;
 use super::{AlignModel, AlignSpec, Pixels};
 
 /// Colours that it knows by name, in English and Chinese.
-const COLOURS: [(&str, &str, [u8; 3]); 8] = [
+pub(in crate::models) const COLOURS: [(&str, &str, [u8; 3]); 8] = [
     ("red", "红", [220, 30, 30]),
     ("green", "绿", [30, 170, 40]),
     ("blue", "蓝", [40, 60, 220]),

@@ -3,6 +3,12 @@
 //!
 //! Must not load weights.
 
+use serde::Deserialize;
+
+use crate::models::ModelError;
+use crate::models::bert::BertConfig;
+use crate::models::folder::ModelFolder;
+
 /// What the systems do differently with one transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
@@ -50,5 +56,146 @@ impl Recipe {
             normed |= name.starts_with("bert.LayerNorm.");
         }
         oscar.then_some(if normed { Self::Vinvl } else { Self::Oscar })
+    }
+}
+
+/// Sizes of one checkpoint.
+#[derive(Clone, Debug)]
+pub struct FuseConfig {
+    pub recipe: Recipe,
+    pub bert: BertConfig,
+    /// What the authors' code is told beside the encoder's sizes.
+    pub own: OwnConfig,
+}
+
+/// The keys that the authors' configurations add to BERT's. Where their code keeps a
+/// number elsewhere, the tensors say it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct OwnConfig {
+    /// Numbers of a region's feature (OSCAR, VinVL).
+    img_feature_dim: Option<usize>,
+    /// The same (UNITER).
+    img_dim: Option<usize>,
+    /// The same (VLP).
+    vis_feat_dim: Option<usize>,
+    /// Classes of the detector (VLP).
+    pub num_classes: Option<usize>,
+    /// Answers or classes that the classifier tells apart (OSCAR, VinVL).
+    num_labels: Option<usize>,
+    /// Answers (UNITER).
+    num_answer: Option<usize>,
+    /// Answers (VLP).
+    num_answers: Option<usize>,
+    /// `linear` or `mlp` (OSCAR).
+    pub classifier: String,
+    pub cls_hidden_scale: usize,
+    pub img_layer_norm_eps: f64,
+    /// `bce`: each answer by itself; `sfmx`: one of all (OSCAR).
+    pub loss_type: String,
+    /// Most regions of a sequence (VLP: places kept for them).
+    pub len_vis_input: usize,
+    /// Most words of a text, tags included.
+    pub max_seq_length: usize,
+    /// Places kept for the caption before the tags begin (OSCAR).
+    pub max_seq_a_length: usize,
+    /// Projections of other tasks (VLP); only 0 and 1 are one projection.
+    pub relax_projection: usize,
+    /// The best answer's probability below which the model calls itself unsure.
+    pub unsure_below: f32,
+}
+
+impl Default for OwnConfig {
+    fn default() -> Self {
+        Self {
+            img_feature_dim: None,
+            img_dim: None,
+            vis_feat_dim: None,
+            num_classes: None,
+            num_labels: None,
+            num_answer: None,
+            num_answers: None,
+            classifier: "linear".into(),
+            cls_hidden_scale: 2,
+            img_layer_norm_eps: 1e-12,
+            loss_type: "sfmx".into(),
+            len_vis_input: 100,
+            max_seq_length: 128,
+            max_seq_a_length: 40,
+            relax_projection: 0,
+            unsure_below: 0.3,
+        }
+    }
+}
+
+impl FuseConfig {
+    /// Reads a model folder's configuration by the habits of `recipe`.
+    pub fn read(folder: &ModelFolder, recipe: Recipe) -> Result<Self, ModelError> {
+        let mut bert: BertConfig = folder.config()?;
+        if recipe == Recipe::Vlp && folder.config.get("layer_norm_eps").is_none() {
+            // What its authors' layer norm has where nothing is said.
+            bert.layer_norm_eps = 1e-5;
+        }
+        let own: OwnConfig = folder.config()?;
+        let unusable = |detail: String| ModelError::Config { path: folder.path.join("config.json"), detail };
+        if !matches!(own.classifier.as_str(), "linear" | "mlp") {
+            return Err(unusable(format!("the classifier `{}` is not known", own.classifier)));
+        }
+        if !matches!(own.loss_type.as_str(), "bce" | "sfmx" | "kl") {
+            return Err(unusable(format!("the loss `{}` is not known", own.loss_type)));
+        }
+        if own.relax_projection > 1 {
+            return Err(unusable("a projection for each task (relax_projection) is not supported".into()));
+        }
+        let config = Self { recipe, bert, own };
+        let own = &config.own;
+        let sizes = [
+            config.feature_width(),
+            own.num_classes,
+            config.labels(),
+            Some(own.cls_hidden_scale),
+            Some(own.len_vis_input),
+        ];
+        if sizes.into_iter().flatten().any(|n| n == 0 || n > 1 << 20) {
+            return Err(unusable("the configuration holds a number out of range".into()));
+        }
+        Ok(config)
+    }
+
+    /// Numbers of a region's feature, where the configuration says.
+    pub fn feature_width(&self) -> Option<usize> {
+        match self.recipe {
+            Recipe::Oscar | Recipe::Vinvl => self.own.img_feature_dim,
+            Recipe::Uniter => self.own.img_dim,
+            Recipe::Vlp => self.own.vis_feat_dim,
+        }
+    }
+
+    /// What the classifier tells apart, where the configuration says.
+    pub fn labels(&self) -> Option<usize> {
+        match self.recipe {
+            Recipe::Oscar | Recipe::Vinvl => self.own.num_labels,
+            Recipe::Uniter => self.own.num_answer,
+            Recipe::Vlp => self.own.num_answers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_family_is_told_from_the_parameters() {
+        let told = |names: &[&str]| Recipe::told_from(names.iter().copied());
+        let text = "bert.embeddings.LayerNorm.weight";
+        assert_eq!(told(&[text, "bert.img_embedding.weight"]), Some(Recipe::Oscar));
+        assert_eq!(told(&["bert.LayerNorm.weight", "bert.img_embedding.weight"]), Some(Recipe::Vinvl));
+        assert_eq!(told(&["uniter.pooler.dense.weight"]), Some(Recipe::Uniter));
+        assert_eq!(told(&[text, "vis_embed.0.weight"]), Some(Recipe::Vlp));
+        assert_eq!(told(&[text]), None);
+        for recipe in [Recipe::Oscar, Recipe::Vinvl, Recipe::Uniter, Recipe::Vlp] {
+            assert_eq!(Recipe::named(recipe.name()), Some(recipe));
+        }
     }
 }

@@ -35,11 +35,16 @@ impl Mask {
     /// Keys whose `valid` flag `[batch, keys]` is not 0; the others get the
     /// smallest f32 added, as the reference implementations do.
     pub fn keys(valid: &[u32], batch: usize, keys: usize) -> Self {
+        Self::pairs(valid, batch, 1, keys)
+    }
+
+    /// The same for each query of its own: flags `[batch, queries, keys]`.
+    pub fn pairs(valid: &[u32], batch: usize, queries: usize, keys: usize) -> Self {
         if valid.iter().all(|&v| v != 0) {
             return Self::none();
         }
         let add = valid.iter().map(|&v| if v == 0 { f32::MIN } else { 0.0 }).collect();
-        Self { add: Some((add, [batch, 1, keys])), causal: false }
+        Self { add: Some((add, [batch, queries, keys])), causal: false }
     }
 
     /// Any numbers to add, `[batch, 1 or queries, keys]`.

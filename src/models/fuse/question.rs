@@ -1,0 +1,58 @@
+//! Which questions are turned down before a model is asked: empty ones, and those in a
+//! script that it never saw. Grammar and question marks are nobody's business.
+
+/// Why a question cannot be asked of a model of these languages; `None` if it can.
+pub fn refusal(question: &str, languages: &[String]) -> Option<String> {
+    if !question.chars().any(char::is_alphanumeric) {
+        return Some("the question has no words".into());
+    }
+    let reads = |code: &str| languages.iter().any(|lang| lang.split('-').next() == Some(code));
+    let known =
+        |c: char| if is_han(c) { reads("zh") } else { is_latin(c) && languages.iter().any(|l| !l.starts_with("zh")) };
+    let letters: Vec<char> = question.chars().filter(|c| c.is_alphabetic()).collect();
+    let readable = letters.iter().filter(|&&c| known(c)).count();
+    (2 * readable < letters.len()).then(|| {
+        let names: Vec<&str> = languages.iter().map(|code| language(code)).collect();
+        format!("the model reads {} only", names.join(" and "))
+    })
+}
+
+fn is_han(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{323AF}')
+}
+
+/// Full-width letters among them.
+fn is_latin(c: char) -> bool {
+    matches!(c, 'A'..='Z' | 'a'..='z' | '\u{AA}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' | '\u{FF21}'..='\u{FF5A}')
+}
+
+fn language(code: &str) -> &str {
+    match code.split('-').next() {
+        Some("en") => "English",
+        Some("zh") => "Chinese",
+        _ => code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_empty_questions_and_unknown_scripts_are_refused() {
+        let (en, both) = (vec!["en".to_owned()], vec!["en".to_owned(), "zh".to_owned()]);
+        for question in ["what color", "is it dog cat", "HOW MANY??", "2", "naïve café?", "what is 狗", "ｗｈａｔ"]
+        {
+            assert_eq!(refusal(question, &en), None, "{question}");
+            assert_eq!(refusal(question, &both), None, "{question}");
+        }
+        for question in ["", "  ", "\u{3000}", "？！", "🙂"] {
+            assert!(refusal(question, &both).unwrap().contains("no words"), "{question}");
+        }
+        assert_eq!(refusal("狗是什么颜色的", &both), None);
+        assert!(refusal("狗是什么颜色的", &en).unwrap().contains("English only"));
+        for question in ["что это", "これは何ですか", "ما هذا", "무엇"] {
+            assert!(refusal(question, &both).unwrap().contains("English and Chinese"), "{question}");
+        }
+    }
+}
