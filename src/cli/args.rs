@@ -62,6 +62,21 @@ pub enum Command {
     /// Find photos that look like a picture
     #[command(after_help = "Examples:\n  glimpse similar ~/Pictures/dog.jpg --top 10\n  glimpse similar -- -rf.jpg")]
     Similar(SimilarArgs),
+    /// Describe pictures in a sentence
+    #[command(
+        after_help = "Examples:\n  glimpse caption a.jpg b.jpg\n  glimpse caption --all --missing --lang zh\n  glimpse caption a.jpg --model oscar-caption --regions features.tsv"
+    )]
+    Caption(CaptionArgs),
+    /// Answer questions about a picture
+    #[command(
+        after_help = "Examples:\n  glimpse ask a.jpg \"what is the dog doing\"\n  glimpse ask --questions questions.jsonl --json"
+    )]
+    Ask(AskArgs),
+    /// Say how well a text describes a picture
+    #[command(
+        after_help = "Examples:\n  glimpse match a.jpg \"a dog on a beach\"\n  glimpse match --pairs pairs.jsonl --json"
+    )]
+    Match(MatchArgs),
     /// Print the vector of a text or an image
     #[command(
         after_help = "Examples:\n  glimpse embed text \"a red car\" --json\n  glimpse embed image a.jpg b.jpg --json"
@@ -136,6 +151,71 @@ pub struct SimilarArgs {
     pub image: PathBuf,
     #[command(flatten)]
     pub top: Top,
+}
+
+#[derive(Debug, Args)]
+pub struct CaptionArgs {
+    /// Pictures, in the library or not
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Every photo of the library; the captions are kept as drafts
+    #[arg(long)]
+    pub all: bool,
+    /// Only photos that have no caption in that language
+    #[arg(long, requires = "all")]
+    pub missing: bool,
+    /// Which language: en or zh
+    #[arg(long, default_value = "en", value_parser = ["en", "zh"])]
+    pub lang: String,
+    /// How many sentences to weigh against each other
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub beam: u32,
+    /// Keep the captions as drafts
+    #[arg(long)]
+    pub save: bool,
+    #[command(flatten)]
+    pub features: Features,
+}
+
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// A picture, in the library or not
+    #[arg(required_unless_present = "questions", conflicts_with = "questions")]
+    pub image: Option<PathBuf>,
+    /// What to ask
+    #[arg(required_unless_present = "questions", conflicts_with = "questions")]
+    pub question: Option<String>,
+    /// A file of JSON lines: {"image": …, "question": …}
+    #[arg(long, value_name = "FILE")]
+    pub questions: Option<PathBuf>,
+    /// How many answers
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+    #[command(flatten)]
+    pub features: Features,
+}
+
+#[derive(Debug, Args)]
+pub struct MatchArgs {
+    /// A picture, in the library or not
+    #[arg(required_unless_present = "pairs", conflicts_with = "pairs")]
+    pub image: Option<PathBuf>,
+    /// What it may show
+    #[arg(required_unless_present = "pairs", conflicts_with = "pairs")]
+    pub text: Option<String>,
+    /// A file of JSON lines: {"image": …, "text": …}
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
+    #[command(flatten)]
+    pub features: Features,
+}
+
+/// What models that do not look at photos themselves look at.
+#[derive(Debug, Args)]
+pub struct Features {
+    /// Region features for OSCAR, VinVL, UNITER and VLP: a .tsv, an .npz or a folder of them
+    #[arg(long, value_name = "FILE")]
+    pub regions: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -242,6 +322,15 @@ mod tests {
             &["embed", "text"],
             &["-q", "-v", "status"],
             &["eval", "retrieval", "x", "--lang", "fr"],
+            &["caption"],
+            &["caption", "a.jpg", "--all"],
+            &["caption", "a.jpg", "--missing"],
+            &["caption", "a.jpg", "--beam", "0"],
+            &["caption", "a.jpg", "--lang", "fr"],
+            &["ask", "a.jpg"],
+            &["ask", "a.jpg", "what", "--questions", "q"],
+            &["match", "a.jpg"],
+            &["match", "a.jpg", "--pairs", "p"],
         ] {
             assert_eq!(parse(args).map(|_| ()).map_err(|e| e.exit_code()), Err(2), "{args:?}");
         }

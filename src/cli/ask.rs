@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::models::fuse::{Answers, Regions, refusal};
+use crate::models::fuse::{Answer, Answers, Regions, refusal};
 
 use super::Done;
 use super::args::AskArgs;
@@ -29,8 +29,7 @@ pub fn ask(session: &Session, args: &AskArgs, out: &mut Output) -> Result<Done> 
         return Ok(Done::from(desk.answer(&absolute(image), question, out)?));
     }
     let file = args.questions.clone().unwrap_or_default();
-    let questions =
-        tasks(&file).with_context(|| format!("the questions could not be read: {}", file.display()))?;
+    let questions = tasks(&file).with_context(|| format!("the questions could not be read: {}", file.display()))?;
     let mut complete = true;
     for task in questions {
         session.stop_if_interrupted()?;
@@ -64,7 +63,7 @@ impl Desk<'_> {
             Ok(Answers { ranked, unsure }) => {
                 out.line(
                     || {
-                        let answer = |a: &crate::models::fuse::Answer| json!({ "answer": a.text, "score": a.score });
+                        let answer = |a: &Answer| json!({ "answer": a.text, "score": a.score });
                         let answers: Value = ranked.iter().map(answer).collect();
                         with_path(path, json!({ "question": question, "answers": answers, "unsure": unsure }))
                     },

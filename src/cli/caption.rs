@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::domain::{CaptionSource, CaptionState, ListScope, NewCaption};
+use crate::domain::{CaptionSource, CaptionState, NewCaption};
 use crate::models::fuse::{CaptionRequest, Draft};
-use crate::store::{Reader, Store};
+use crate::store::{ListScope, Reader, Store};
 
 use super::Done;
 use super::args::CaptionArgs;

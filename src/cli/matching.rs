@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::media;
+use crate::models::ModelError;
 use crate::models::align::AlignModel;
 use crate::models::fuse::Regions;
 
@@ -110,10 +111,9 @@ impl Judge<'_> {
             let pixels = self.align.prepare(&photo.image)?;
             let (images, texts) = (self.align.encode_images(&[pixels])?, self.align.encode_texts(&[text])?);
             let image = images.into_iter().next().transpose()?;
-            Ok(image.zip(texts.into_iter().next()).map(|(image, text)| image.cosine(&text)))
+            Ok(image.zip(texts.into_iter().next()).and_then(|(image, text)| image.cosine(&text)))
         };
-        let cosine = cosine().map_err(|error: crate::models::ModelError| error.to_string())?;
-        let cosine = cosine.ok_or("the model gave no vector")?.map_err(|error| error.to_string())?;
-        Ok((picture, cosine))
+        let cosine = cosine().map_err(|error: ModelError| error.to_string())?;
+        Ok((picture, cosine.ok_or("the model gave no vector")?))
     }
 }

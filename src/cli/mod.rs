@@ -4,13 +4,17 @@
 //! Exit codes: 0 done; 1 something asked for could not be done; 2 wrong usage.
 
 mod args;
+mod ask;
+mod caption;
 mod demo;
 mod doctor;
 mod embed;
 mod eval;
+mod fuse;
 mod index;
 mod lines;
 mod logger;
+mod matching;
 mod models;
 mod output;
 mod search;
@@ -78,6 +82,9 @@ pub fn run(cli: Cli) -> Next {
         Command::Index(args) => index::index(&session, &args, &mut out),
         Command::Search(args) => search::search(&session, &args, &mut out),
         Command::Similar(args) => search::similar(&session, &args, &mut out),
+        Command::Caption(args) => caption::caption(&session, &args, &mut out),
+        Command::Ask(args) => ask::ask(&session, &args, &mut out),
+        Command::Match(args) => matching::matching(&session, &args, &mut out),
         Command::Embed { what } => embed::embed(&session, &what, &mut out),
         Command::Status => status::status(&session, &mut out),
         Command::Folders { what } => status::folders(&session, &what, &mut out),

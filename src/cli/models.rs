@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN};
+use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE};
 use crate::models::pack::Pack;
-use crate::models::{catalogue, folder, golden};
+use crate::models::{catalogue, folder, fuse, golden};
 use crate::store::StoreError;
 
 use super::args::Models;
@@ -45,11 +45,14 @@ fn list(session: &Session, out: &mut Output) -> Result<Done> {
         Err(StoreError::Absent { .. }) => None,
         result => Some(result?),
     };
-    let active = reader.as_ref().map(|reader| reader.active_model(ALIGN_FAMILY)).transpose()?.flatten();
-    let active = active.unwrap_or_else(|| BUILT_IN_ALIGN.to_owned());
+    let mut active = Vec::new();
+    for (family, built_in) in [(ALIGN_FAMILY, BUILT_IN_ALIGN), (fuse::FAMILY, BUILT_IN_FUSE)] {
+        let chosen = reader.as_ref().map(|reader| reader.active_model(family)).transpose()?.flatten();
+        active.push(chosen.unwrap_or_else(|| built_in.to_owned()));
+    }
     let known = reader.as_ref().map(|reader| reader.models()).transpose()?.unwrap_or_default();
     for pack in catalogue::list(&session.paths) {
-        let is_active = pack.id == active;
+        let is_active = active.contains(&pack.id);
         let embedded = known.iter().rev().find(|model| model.row.pack_id == pack.id).map_or(0, |model| model.embedded);
         out.line(
             || {
@@ -78,11 +81,9 @@ fn list(session: &Session, out: &mut Output) -> Result<Done> {
 fn activate(session: &Session, pack: &str, out: &mut Output) -> Result<Done> {
     let folder = catalogue::find(&session.paths, pack)?;
     let described = folder::describe(&folder)?;
-    if described.family != ALIGN_FAMILY {
-        bail!(
-            "this version uses packs of the family `{ALIGN_FAMILY}` only, this one is of `{}`: {pack}",
-            described.family
-        );
+    let aligns = described.family == ALIGN_FAMILY;
+    if !aligns && described.family != fuse::FAMILY {
+        bail!("there is no use for a pack of the family `{}`: {pack}", described.family);
     }
     // A folder is remembered by its whole path: the next command may run elsewhere.
     let installed = catalogue::list(&session.paths).iter().any(|known| known.id == pack);
@@ -91,10 +92,17 @@ fn activate(session: &Session, pack: &str, out: &mut Output) -> Result<Done> {
         (false, Some(folder)) => folder.to_owned(),
         (false, None) => bail!("the folder's name is not Unicode; import it first: {}", folder.display()),
     };
-    session.store()?.set_active_model(ALIGN_FAMILY, &name)?;
+    session.store()?.set_active_model(&described.family, &name)?;
     out.line(
         || json!({ "pack": described.id, "family": described.family, "active": true }),
-        || format!("{} is now the library's model; `glimpse index` takes in what it has not seen", described.id),
+        || {
+            let next = if aligns {
+                "`glimpse index` takes in what it has not seen"
+            } else {
+                "`caption`, `ask` and `match` take it"
+            };
+            format!("{} is now the library's model; {next}", described.id)
+        },
     )?;
     Ok(Done::Fully)
 }

@@ -9,8 +9,10 @@ use anyhow::{Result, bail};
 use crate::config::{Paths, Settings};
 use crate::device::DeviceRequest;
 use crate::domain::CancelToken;
-use crate::engine::{BUILT_IN_ALIGN, EngineConfig, ModelLoader, ModelSource};
+use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE, EngineConfig, ModelLoader, ModelSource};
 use crate::models::align::AlignModel;
+use crate::models::fuse::{self, FuseModel};
+use crate::models::{ModelError, catalogue, folder};
 use crate::store::{Reader, Store, StoreError};
 
 use super::args::Global;
@@ -89,9 +91,41 @@ impl Session {
         ModelLoader { paths: self.paths.clone(), source: self.source(), device: self.device }
     }
 
-    /// `--model`, else what the library says.
+    /// The Align model of `--model`, else what the library says. What cannot be read is
+    /// taken for one: loading it says what is wrong.
     pub fn source(&self) -> ModelSource {
-        self.models.first().map_or(ModelSource::Active, |pack| ModelSource::Pack(pack.clone()))
+        let pack = self.models.iter().find(|pack| self.family(pack).map_or(true, |family| family == ALIGN_FAMILY));
+        pack.map_or(ModelSource::Active, |pack| ModelSource::Pack(pack.clone()))
+    }
+
+    /// The Fuse model of `--model`, else the library's, else the built-in one.
+    pub fn fuse(&self) -> Result<Arc<dyn FuseModel>> {
+        let mut pack = None;
+        for model in &self.models {
+            if self.family(model)? == fuse::FAMILY {
+                pack.get_or_insert_with(|| model.clone());
+            }
+        }
+        if pack.is_none() {
+            pack = match self.reader() {
+                Err(StoreError::Absent { .. }) => None,
+                reader => reader?.active_model(fuse::FAMILY)?,
+            };
+        }
+        let built_in = || catalogue::list(&self.paths).into_iter().find(|pack| pack.id == BUILT_IN_FUSE).map(|p| p.id);
+        let Some(pack) = pack.or_else(built_in) else {
+            bail!(
+                "there is no model at hand that captions, answers or matches, and none is built into this version: convert a checkpoint of OSCAR, VinVL, UNITER or VLP with training/convert.py and name its folder with --model FOLDER"
+            );
+        };
+        let folder = catalogue::find(&self.paths, &pack)?;
+        log::info!("model {pack}: {}", folder.display());
+        Ok(fuse::load(&folder, self.device)?)
+    }
+
+    /// `align` or `fuse`.
+    fn family(&self, pack: &str) -> Result<String, ModelError> {
+        Ok(folder::describe(&catalogue::find(&self.paths, pack)?)?.family)
     }
 
     /// What an engine for a window over this library starts from.

@@ -42,7 +42,7 @@ pub use messages::{
     Command, Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope, SearchResults,
     Thumb,
 };
-pub use model::{ALIGN_FAMILY, BUILT_IN_ALIGN, ModelLoader};
+pub use model::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE, ModelLoader};
 
 use compute::{Compute, Search};
 use jobs::{Board, Jobs, Request};

@@ -13,6 +13,8 @@ use super::{Failure, ModelSource};
 
 /// The pack that comes with the program.
 pub const BUILT_IN_ALIGN: &str = "lite-align";
+/// The Fuse pack that comes with the program, where a version has one.
+pub const BUILT_IN_FUSE: &str = "lite-fuse";
 /// The family's name in a library and in a pack's manifest.
 pub const ALIGN_FAMILY: &str = "align";
 

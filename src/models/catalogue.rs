@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Paths;
+use crate::device::DeviceRequest;
 
 use super::pack::{MANIFEST, Pack, PackFile, PackManifest, is_weights, sha256};
 use super::weights::Weights;
-use super::{ModelError, align, folder};
+use super::{ModelError, align, folder, fuse};
 
 /// Where the built-in packs are among the assets.
 const BUILT_IN: &str = "models";
@@ -86,7 +87,10 @@ pub fn import(paths: &Paths, folder: &Path) -> Result<Listed, ModelError> {
         let detail = format!("there is a pack `{}` already; remove it first", described.id);
         return Err(ModelError::NotAModel { path: folder.to_owned(), detail });
     }
-    align::load(folder, crate::device::DeviceRequest::Cpu)?;
+    match described.family.as_str() {
+        fuse::FAMILY => drop(fuse::load(folder, DeviceRequest::Cpu)?),
+        _ => drop(align::load(folder, DeviceRequest::Cpu)?),
+    }
     let packs = paths.user_packs();
     let (target, staging) = (packs.join(&described.id), packs.join(format!(".{}.new", described.id)));
     let io = |path: &Path| {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::ModelError;
-use super::fuse::Recipe;
+use super::fuse::{self, Recipe};
 use super::pack::{MANIFEST, Pack, PackFile, PackManifest, hex};
 use super::weights::Weights;
 
@@ -132,7 +132,11 @@ impl ModelFolder {
 
     /// A manifest for the folder as it stands; hashes of files are left empty.
     pub fn describe(&self) -> Result<PackManifest, ModelError> {
-        let family = if matches!(self.kind.as_str(), "clip" | "align") { "align" } else { "fuse" };
+        let family = match self.kind.as_str() {
+            "clip" | "align" => "align",
+            kind if Recipe::named(kind).is_some() => fuse::FAMILY,
+            _ => return Err(ModelError::Architecture { path: self.path.clone(), name: self.kind.clone() }),
+        };
         let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         let id = absolute.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_else(|| self.kind.clone());
         const BESIDE: [&str; 10] = [

@@ -13,9 +13,7 @@ use crate::models::weights::View;
 use super::config::{FuseConfig, Recipe};
 use super::regions::Regions;
 
-/// Numbers of a box as OSCAR appends them to a feature: x1, y1, x2, y2, w, h.
-const OSCAR_BOX: usize = 6;
-/// UNITER's: the same and the area.
+/// Numbers of a box as UNITER has them: x1, y1, x2, y2, w, h, area.
 const UNITER_BOX: usize = 7;
 /// VLP's: x1, y1, x2, y2, area, confidence; the classes follow.
 const VLP_BOX: usize = 6;
@@ -121,39 +119,14 @@ impl RegionEmbedding {
     /// `[n, feature]` and geometry `[n, place]`.
     pub fn inputs(&self, regions: &Regions, limit: usize) -> Result<(Tensor, Option<Tensor>), ModelError> {
         let count = regions.boxes.len().min(limit);
-        let width = regions.width;
-        if width == 0 || regions.features.len() != regions.boxes.len() * width {
-            return Err(ModelError::Unable(format!(
-                "{} numbers for {} regions of {width}",
-                regions.features.len(),
-                regions.boxes.len()
-            )));
-        }
         if count == 0 {
             return Err(ModelError::Unable("the picture has no regions".into()));
         }
-        let oscar = matches!(self.kind, Kind::Linear { .. });
-        let (features, boxes) = (&regions.features[..count * width], &regions.boxes[..count]);
-        let features = if width == self.feature_width {
-            features.to_vec()
-        } else if oscar && width + OSCAR_BOX == self.feature_width {
-            let rows = features.chunks_exact(width).zip(boxes);
-            rows.flat_map(|(row, corner)| row.iter().copied().chain(place(corner, regions.image_size))).collect()
-        } else {
-            return Err(ModelError::Unable(format!(
-                "the regions have features of {width} numbers, the model was trained on {}",
-                self.feature_width
-            )));
-        };
+        let features = regions.features_as(self.feature_width).map_err(|e| ModelError::Unable(e.to_string()))?;
+        let features = features[..count * self.feature_width].to_vec();
         let places: Vec<f32> = match &self.kind {
             Kind::Linear { .. } => Vec::new(),
-            Kind::Geometric { .. } => {
-                let seven = |corner| {
-                    let six = place(corner, regions.image_size);
-                    six.into_iter().chain([six[4] * six[5]])
-                };
-                boxes.iter().flat_map(seven).collect()
-            }
+            Kind::Geometric { .. } => regions.geometry().take(count).flatten().collect(),
             Kind::InPlaceOfWords { .. } => self.vlp_places(regions, count)?,
         };
         let features = Tensor::from_vec(features, (count, self.feature_width), &Device::Cpu)?;
@@ -164,7 +137,7 @@ impl RegionEmbedding {
     }
 
     fn vlp_places(&self, regions: &Regions, count: usize) -> Result<Vec<f32>, ModelError> {
-        let classes = self.place_width - VLP_BOX;
+        let classes = self.place_width.saturating_sub(VLP_BOX);
         if regions.classes.len() != regions.boxes.len() * classes {
             return Err(ModelError::Unable(format!(
                 "the model also looks at the probabilities of {classes} classes a region, and the features come with {}",
@@ -172,17 +145,14 @@ impl RegionEmbedding {
             )));
         }
         let classes: Vec<&[f32]> = regions.classes.chunks_exact(classes.max(1)).take(count).collect();
-        // The first class is the background.
-        let confidence = |row: &[f32]| row.iter().skip(1).copied().fold(0.0, f32::max);
-        let confidences: Vec<f32> = classes.iter().map(|row| confidence(row)).collect();
+        // Without the detector's own confidence: the likeliest class but the first, the background.
+        let likeliest = |row: &&[f32]| row.iter().skip(1).copied().fold(0.0, f32::max);
+        let confidences = match &regions.confidences[..] {
+            [] => classes.iter().map(likeliest).collect(),
+            own => own.to_vec(),
+        };
         Ok(vlp_places(&regions.boxes[..count], &confidences, &classes))
     }
-}
-
-/// x1, y1, x2, y2, w, h as parts of the picture.
-fn place([x1, y1, x2, y2]: &[f32; 4], (w, h): (f32, f32)) -> [f32; OSCAR_BOX] {
-    let (w, h) = (w.max(1.0), h.max(1.0));
-    [x1 / w, y1 / h, x2 / w, y2 / h, (x2 - x1) / w, (y2 - y1) / h]
 }
 
 /// VLP's geometry: boxes as parts of the largest coordinate, area and confidence, then

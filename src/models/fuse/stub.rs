@@ -56,7 +56,7 @@ impl FuseModel for StubFuse {
             boxes: vec![[0.0, 0.0, w, h]],
             image_size: (w, h),
             tags: nearest.map(|(en, ..)| (*en).to_owned()).into_iter().collect(),
-            classes: Vec::new(),
+            ..Regions::default()
         })
     }
 
