@@ -7,6 +7,8 @@ mod app;
 mod architecture;
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/cli_fuse.rs"]
+mod cli_fuse;
 #[path = "it/engine.rs"]
 mod engine;
 #[path = "it/fuse.rs"]

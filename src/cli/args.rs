@@ -141,6 +141,11 @@ pub struct SearchArgs {
     /// A file with one query a line
     #[arg(long, value_name = "FILE")]
     pub queries: Option<PathBuf>,
+    /// Let the Fuse model judge the best K and order them anew
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rerank: Option<u32>,
+    #[command(flatten)]
+    pub features: Features,
     #[command(flatten)]
     pub top: Top,
 }

@@ -2,16 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::domain::{Hit, Query};
+use crate::domain::{Hit, Photo, Query};
 use crate::models::align::AlignModel;
+use crate::models::fuse::Regions;
+use crate::search::rerank::{Judged, rerank};
 use crate::search::{Found, SearchError, Searcher};
 use crate::store::Reader;
 
 use super::args::{SearchArgs, SimilarArgs};
+use super::fuse::Beholder;
 use super::output::{Output, absolute, with_path};
 use super::session::Session;
 use super::{Done, lines, plural};
@@ -19,6 +23,9 @@ use super::{Done, lines, plural};
 /// Searches the library for one sentence or for a file of them.
 pub fn search(session: &Session, args: &SearchArgs, out: &mut Output) -> Result<Done> {
     let mut desk = Desk::open(session)?;
+    if let Some(best) = args.rerank {
+        desk.judge = Some((Beholder::open(session, args.features.regions.as_deref())?, best as usize));
+    }
     let limit = args.top.top as usize;
     if let Some(text) = &args.text {
         print_hits(&desk.find(&Query::Text(text.clone()), limit)?, out)?;
@@ -67,6 +74,8 @@ pub struct Desk<'a> {
     session: &'a Session,
     reader: Reader,
     searcher: Searcher,
+    /// Judges the best hits, and how many.
+    judge: Option<(Beholder<'a>, usize)>,
 }
 
 impl<'a> Desk<'a> {
@@ -79,13 +88,14 @@ impl<'a> Desk<'a> {
     pub fn with_model(session: &'a Session, model: Arc<dyn AlignModel>) -> Result<Self> {
         let reader = session.reader()?;
         let searcher = Searcher::load(model, &reader)?;
-        Ok(Self { session, reader, searcher })
+        Ok(Self { session, reader, searcher, judge: None })
     }
 
     /// Hits with the paths they stand for.
-    fn find(&mut self, query: &Query, limit: usize) -> Result<Vec<(PathBuf, Hit)>> {
+    fn find(&mut self, query: &Query, limit: usize) -> Result<Vec<(PathBuf, Judged)>> {
+        let wanted = self.judge.as_ref().map_or(limit, |(_, best)| limit.max(*best));
         let Found { hits, cost, left_out, .. } =
-            self.searcher.search(&self.reader, query, limit, &self.session.cancel)?;
+            self.searcher.search(&self.reader, query, wanted, &self.session.cancel)?;
         if left_out > 0 {
             log::warn!(
                 "{} left out: the stored vector is damaged; index again",
@@ -100,9 +110,17 @@ impl<'a> Desk<'a> {
         );
         let ids: Vec<_> = hits.iter().map(|hit| hit.photo).collect();
         let photos = self.reader.photos(&ids)?;
-        let path_of =
-            |hit: Hit| photos.iter().find(|photo| photo.id == hit.photo).map(|photo| (photo.path.clone(), hit));
-        Ok(hits.into_iter().filter_map(path_of).collect())
+        let photo_of = |hit: &Hit| photos.iter().find(|photo| photo.id == hit.photo);
+        let scores = match (&self.judge, query) {
+            (Some((eyes, best)), Query::Text(text)) => {
+                let best: Vec<Option<&Photo>> = hits.iter().take(*best).map(photo_of).collect();
+                judge(self.session, eyes, &best, text)?
+            }
+            _ => Vec::new(),
+        };
+        let ranked = rerank(&hits, &scores).into_iter();
+        let located = ranked.filter_map(|judged| Some((photo_of(&judged.hit)?.path.clone(), judged)));
+        Ok(located.take(limit).collect())
     }
 
     /// Hits of a query, as `search` prints them for one and, with JSON, for each of a file.
@@ -115,32 +133,64 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// How well the text describes each photo; `None` for one that the model cannot see.
+fn judge(session: &Session, eyes: &Beholder, photos: &[Option<&Photo>], text: &str) -> Result<Vec<Option<f32>>> {
+    let started = Instant::now();
+    let seen: Vec<Option<Regions>> = photos
+        .iter()
+        .map(|photo| {
+            let photo = (*photo)?;
+            let looked = eyes.look_quickly(photo);
+            looked.inspect_err(|error| log::warn!("not judged: {error}: {}", photo.path.display())).ok()
+        })
+        .collect();
+    session.stop_if_interrupted()?;
+    let pairs: Vec<(&Regions, &str)> = seen.iter().flatten().map(|picture| (picture, text)).collect();
+    let mut scores = eyes.model.match_scores(&pairs)?.into_iter();
+    log::info!("{} judged in {:.0} ms", pairs.len(), started.elapsed().as_secs_f64() * 1e3);
+    Ok(seen.iter().map(|picture| picture.as_ref().and_then(|_| scores.next())).collect())
+}
+
 /// The photo is in the library, but this model has not seen it.
 fn not_indexed(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(SearchError::PhotoNotIndexed { .. }))
 }
 
-fn print_hits(found: &[(PathBuf, Hit)], out: &mut Output) -> Result<()> {
-    for (rank, (path, hit)) in (1..).zip(found) {
+fn print_hits(found: &[(PathBuf, Judged)], out: &mut Output) -> Result<()> {
+    for (rank, (path, judged)) in (1..).zip(found) {
         out.line(
-            || with_path(path, json!({ "rank": rank, "score": hit.score })),
-            || format!("{rank:>3}  {:.3}  {}", hit.score, path.display()),
+            || {
+                let mut fields = scores(judged);
+                fields["rank"] = json!(rank);
+                with_path(path, fields)
+            },
+            || format!("{rank:>3}  {:.3}  {}", judged.score(), path.display()),
         )?;
     }
     Ok(())
 }
 
-fn print_line(query: Option<&str>, result: Result<Vec<(PathBuf, Hit)>, String>, out: &mut Output) -> Result<()> {
-    let value = |hits: &[(PathBuf, Hit)]| -> Value {
-        hits.iter().map(|(path, hit)| with_path(path, json!({ "score": hit.score }))).collect()
+/// What a hit is ranked by and, for one that was judged, what each family says.
+fn scores(judged: &Judged) -> Value {
+    let mut fields = json!({ "score": judged.score() });
+    if let Some(score) = judged.match_score {
+        fields["align_score"] = json!(judged.hit.score);
+        fields["match_score"] = json!(score);
+    }
+    fields
+}
+
+fn print_line(query: Option<&str>, result: Result<Vec<(PathBuf, Judged)>, String>, out: &mut Output) -> Result<()> {
+    let value = |hits: &[(PathBuf, Judged)]| -> Value {
+        hits.iter().map(|(path, judged)| with_path(path, scores(judged))).collect()
     };
     match result {
         Ok(hits) => out.line(
             || json!({ "query": query, "hits": value(&hits) }),
             || {
                 let mut text = query.unwrap_or_default().to_owned();
-                for (path, hit) in &hits {
-                    text += &format!("\n  {:.3}  {}", hit.score, path.display());
+                for (path, judged) in &hits {
+                    text += &format!("\n  {:.3}  {}", judged.score(), path.display());
                 }
                 text
             },

@@ -4,6 +4,7 @@
 
 pub mod index;
 mod query;
+pub mod rerank;
 mod searcher;
 
 use thiserror::Error;

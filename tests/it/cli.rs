@@ -12,27 +12,27 @@ use serde_json::Value;
 use super::photos::{self, BLUE, GREEN, RED};
 
 /// A place of its own for one test.
-struct World {
+pub(super) struct World {
     dir: tempfile::TempDir,
 }
 
 /// What a command gave.
-struct Gave {
-    code: i32,
-    lines: Vec<Value>,
-    stderr: String,
+pub(super) struct Gave {
+    pub(super) code: i32,
+    pub(super) lines: Vec<Value>,
+    pub(super) stderr: String,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().canonicalize().unwrap().join(name)
     }
 
-    fn command(&self, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Command {
+    pub(super) fn command(&self, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glimpse"));
         command.args(args.iter().map(|arg| arg.as_ref()));
         self.environment(&mut command);
@@ -48,15 +48,15 @@ impl World {
     }
 
     /// Runs with `--json`.
-    fn run(&self, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Gave {
+    pub(super) fn run(&self, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Gave {
         gave(self.command(&[&"--json"]).args(args.iter().map(|arg| arg.as_ref())).output().unwrap())
     }
 
-    fn index(&self, folder: &Path) -> Gave {
+    pub(super) fn index(&self, folder: &Path) -> Gave {
         self.run(&[&"index", &folder])
     }
 
-    fn photos(&self, n: u32) -> PathBuf {
+    pub(super) fn photos(&self, n: u32) -> PathBuf {
         for i in 0..n {
             photos::write(&self.path(&format!("photos/{i:04}.jpg")), [RED, GREEN, BLUE][i as usize % 3], i);
         }
