@@ -59,11 +59,12 @@ impl<'a> Beholder<'a> {
 
     /// The same for a photo of the library: a thumbnail will do where there is one.
     pub fn look_quickly(&self, photo: &Photo) -> Result<Regions, String> {
-        if self.model.spec().sees == Sees::Pixels && self.model.spec().min_side <= THUMBNAIL_SIDE {
-            let thumbnail = ThumbnailCache::new(self.session.paths.thumbnails()).get(&photo.content);
-            if let Some(thumbnail) = thumbnail {
-                return self.model.look(&thumbnail).map_err(|error| error.to_string());
-            }
+        let small_will_do = self.model.spec().sees == Sees::Pixels && self.model.spec().min_side <= THUMBNAIL_SIDE;
+        if let Some(content) = &photo.content
+            && small_will_do
+            && let Some(thumbnail) = ThumbnailCache::new(self.session.paths.thumbnails()).get(content)
+        {
+            return self.model.look(&thumbnail).map_err(|error| error.to_string());
         }
         self.look(&photo.path)
     }

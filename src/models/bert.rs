@@ -174,7 +174,9 @@ impl KeyValues {
         }
         let index: Vec<u32> = parents.iter().map(|&p| p as u32).collect();
         let index = Tensor::from_vec(index, parents.len(), first.device())?;
-        self.each(|x| x.index_select(&index, 0))
+        let pick = |x: &Tensor| x.contiguous()?.index_select(&index, 0);
+        let layers: candle_core::Result<_> = self.0.iter().map(|(k, v)| Ok((pick(k)?, pick(v)?))).collect();
+        Ok(Self(layers?))
     }
 
     /// These and the first `rows` rows of `new`.
@@ -184,11 +186,6 @@ impl KeyValues {
         let joined: candle_core::Result<_> =
             layers.map(|((k, v), (nk, nv))| Ok((join(k, nk)?, join(v, nv)?))).collect();
         Ok(Self(joined?))
-    }
-
-    fn each(&self, f: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> Result<Self, ModelError> {
-        let layers: candle_core::Result<_> = self.0.iter().map(|(k, v)| Ok((f(k)?, f(v)?))).collect();
-        Ok(Self(layers?))
     }
 }
 

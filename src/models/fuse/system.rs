@@ -103,7 +103,7 @@ impl System {
         }
         let FuseSpec { id, architecture, .. } = &self.spec;
         Err(ModelError::Unable(format!(
-            "this {architecture} checkpoint has no head to {what}: take {who}, or the built-in model: {id}"
+            "{id} is a checkpoint of {architecture} that has no head to {what}: take {who}, or the built-in model"
         )))
     }
 
