@@ -4,6 +4,8 @@
 mod flows;
 #[path = "app_gallery.rs"]
 mod gallery;
+#[path = "app_library.rs"]
+mod library;
 #[path = "app_real.rs"]
 mod real;
 #[path = "app_scale.rs"]

@@ -62,6 +62,7 @@ fn header(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
                 let selected = view.rt.selection.len() as u64;
                 let words = match (count, &view.rt.asked.question) {
                     _ if selected > 1 => view.lang.fill(Msg::SelectedMany, &[("n", &view.lang.number(selected))]),
+                    (None | Some(0), _) if view.rt.shown.is_loading() => view.lang.text(Msg::LoadingPhotos).to_owned(),
                     (None | Some(0), _) => String::new(),
                     (Some(count), None) => view.lang.photos(count),
                     (Some(count), Some(_)) => view.lang.results(count),

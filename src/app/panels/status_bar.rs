@@ -124,7 +124,8 @@ fn numbers(view: &View<'_>, job: &JobView) -> String {
     let done = lang.number(progress.done);
     let mut parts = vec![match progress.total {
         Some(total) => lang.fill(Msg::CountOf, &[("done", &done), ("total", &lang.number(total))]),
-        None => format!("{done} {}", lang.text(Msg::Counting)),
+        None if progress.done == 0 => lang.text(Msg::Counting).to_owned(),
+        None => format!("{done} · {}", lang.text(Msg::Counting)),
     }];
     if job.status.state == JobState::Running && progress.per_second > 0.0 {
         let rate = progress.per_second;
