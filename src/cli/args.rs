@@ -167,7 +167,7 @@ pub struct CaptionArgs {
     #[arg(long)]
     pub all: bool,
     /// Only photos that have no caption in that language
-    #[arg(long, requires = "all")]
+    #[arg(long, requires = "all", conflicts_with = "images")]
     pub missing: bool,
     /// Which language: en or zh
     #[arg(long, default_value = "en", value_parser = ["en", "zh"])]

@@ -201,3 +201,36 @@ fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
 fn damaged(path: &Path, why: &dyn std::fmt::Display) -> ModelError {
     ModelError::Damaged { path: path.to_owned(), detail: format!("cannot be used as a tokenizer ({why})") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokenizer(words: &[&str]) -> (tempfile::TempDir, Tokenizer) {
+        let dir = tempfile::tempdir().unwrap();
+        let all = [&["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], words].concat();
+        std::fs::write(dir.path().join("vocab.txt"), all.join("\n")).unwrap();
+        let tokenizer = Tokenizer::open(dir.path(), 32).unwrap();
+        (dir, tokenizer)
+    }
+
+    #[test]
+    fn words_are_written_as_people_write_them() {
+        let (_dir, tokenizer) =
+            tokenizer(&["a", "dog", "##s", "'", "s", "t", "-", "shirt", ",", ".", "一", "只", "狗", "（", "，"]);
+        for text in ["a dogs", "a dog's t-shirt, a dog.", "一只狗，一只a"] {
+            let ids = tokenizer.encode(text).unwrap();
+            assert_eq!(tokenizer.decode(&ids), text);
+            assert_eq!(tokenizer.encode_plain(text).unwrap(), ids[1..ids.len() - 1]);
+        }
+        assert_eq!(tokenizer.decode(&[]), "");
+    }
+
+    #[test]
+    fn a_vocabulary_with_capitals_keeps_them() {
+        let (_dir, cased) = tokenizer(&["Dog", "dog"]);
+        assert_eq!(cased.encode_plain("Dog dog").unwrap(), [5, 6]);
+        let (_dir, plain) = tokenizer(&["dog"]);
+        assert_eq!(plain.encode_plain("Dog dog").unwrap(), [5, 5]);
+    }
+}
