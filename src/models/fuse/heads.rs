@@ -136,7 +136,7 @@ impl Heads {
         // Heads of pre-training that no ability needs.
         root.pp("cls.seq_relationship").ignore_all();
         if config.recipe == Recipe::Uniter {
-            for name in ["cls", "feat_regression", "region_classifier"] {
+            for name in ["cls", "feat_regress", "region_classifier"] {
                 root.pp(name).ignore_all();
             }
         }
