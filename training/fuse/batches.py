@@ -1,0 +1,242 @@
+"""Batches of the four tasks, each made from the seed and its own number alone, so that a run that was stopped
+goes on with the very batch that came next.
+
+Samples are bucketed by length. Must not know the model's parts beyond how a sequence is laid out.
+"""
+import random
+from dataclasses import dataclass
+
+import torch
+
+from . import model, swap
+from .data import LANGUAGES
+from .features import tags as probable
+from .words import CLS, MASK, SEP, SPECIAL, START
+
+LONGEST_CAPTION, LONGEST_TEXT, LONGEST_TAGS = 30, 40, 16
+
+
+@dataclass
+class Mix:
+    """How batches are made."""
+
+    seed: int = 1
+    photos: int = 24        # of a caption batch
+    captions: int = 3       # of each of them, side by side
+    pairs: int = 64         # of the other tasks
+    free: float = 0.25      # caption batches without a picture
+    swapped: float = 0.3    # samples whose noun is swapped
+    chinese: float = 0.4
+    translated: float = 0.5  # Chinese captions that are machine translations
+    threshold: float = 0.1  # of a class's probability, to be a tag
+    untagged: float = 0.1   # samples whose tags are left out
+    masked: float = 0.25    # words of a masked text
+    sources: tuple = (("rules", 0.45), ("cocoqa", 0.25), ("daquar", 0.2), ("easy-vqa", 0.1))
+
+
+class Maker:
+    """Makes batches from a corpus, its features and hard negatives.
+
+    `hard[language][photo]`: for each of the photo's captions, photos (global numbers) that Align confuses with its own.
+    """
+
+    def __init__(self, corpus, seen, words, answers, hard, mix):
+        self.corpus, self.seen, self.words, self.hard, self.mix = corpus, seen, words, hard, mix
+        self.answer = {a: i for i, a in enumerate(answers)}
+        self.classes = swap.Classes()
+        self.tagged = probable(seen.scores, mix.threshold)
+        self._ids = {}
+        photos = corpus.photos
+        training = [i for i, p in enumerate(photos) if not p.held_out and p.source in ("flickr8k_train", "cocoqa")]
+        self.described = {k: [i for i in training if photos[i].captions.get(k)] for k in LANGUAGES}
+        asked = {}
+        for q in corpus.questions(training=True):
+            if any(a in self.answer for a in q.answers):
+                asked.setdefault(q.source, {}).setdefault(q.kind, []).append(q)
+        self.asked = {source: [asked[source][kind] for kind in sorted(asked[source])] for source in asked}
+        self.free = {k: self._free(k) for k in LANGUAGES}
+
+    def ids(self, text):
+        if text not in self._ids:
+            self._ids[text] = self.words.ids([text])[0]
+        return self._ids[text]
+
+    def tag_ids(self, classes, language):
+        ids = [i for c in classes for i in self.ids(self.classes.tag(c, language))][:LONGEST_TAGS - 1]
+        return ids + [SEP] if ids else []
+
+    def text_ids(self, text):
+        return [CLS, *self.ids(text)[:LONGEST_TEXT - 2], SEP]
+
+    def caption_ids(self, text, language):
+        return [START[language], *self.ids(text)[:LONGEST_CAPTION - 2], SEP]
+
+    def batch(self, task, number):
+        """Batch `number` of a task: what its loss needs."""
+        draw = random.Random(f"{self.mix.seed}/{task}/{number}")
+        return getattr(self, task)(draw)
+
+    # Captions, several of a picture beside each other.
+
+    def caption(self, draw):
+        m, language = self.mix, "zh" if draw.random() < self.mix.chinese else "en"
+        if draw.random() < m.free:
+            lists, chosen = self.free[language], []
+            for captions, classes in draw.sample(lists, min(m.photos, len(lists))):
+                # Now and then a tag that is not there: tags are hints and no orders.
+                extra = [draw.randrange(1000)] if draw.random() < 0.2 else []
+                found = [draw.choice(c) for c in draw.sample(classes, min(len(classes), 2))]
+                chosen.append((draw.sample(captions, min(m.captions, len(captions))), draw.sample(found + extra, len(found + extra))))
+            cells = None
+        else:
+            photos = draw.sample(self.described[language], min(m.photos, len(self.described[language])))
+            chosen, changes = [], []
+            for p in photos:
+                tags, change = self._shown(p, draw)
+                texts = self._captions(p, language, draw)
+                exact = draw.random() < 0.5
+                said = [self._swap(t, language, change, exact) if change else t for t in texts]
+                if change and None in said:
+                    tags, change, said = self._tags(p, draw), None, texts
+                chosen.append((said, tags)), changes.append(change)
+            cells = self._cells(photos, changes, draw, mirror=True)
+        texts = [[self.caption_ids(t, language) for t in said] for said, _ in chosen]
+        s = model.captions([[t[:-1] for t in said] for said in texts], [self.tag_ids(tags, language) for _, tags in chosen], cells)
+        following = [[0] * len(self.tag_ids(tags, language)) + [i for t in said for i in t[1:]] for said, (_, tags) in zip(texts, chosen)]
+        # 0 ([PAD]) is not scored, nor are words that too few captions say.
+        target = model.padded(following, 0)
+        return s, torch.where(target < self.words.said, target, 0)
+
+    def _captions(self, photo, language, draw):
+        captions = self.corpus.photos[photo].captions
+        machine = language == "zh" and captions.get("mt") and draw.random() < self.mix.translated
+        texts = captions["mt" if machine else language]
+        return draw.sample(texts, min(self.mix.captions, len(texts)))
+
+    def _free(self, language):
+        """Captions without photos, with the classes whose names they say: one list for each name."""
+        out = []
+        for captions in self.corpus.free[language]:
+            found = [c for t in captions for c in self.classes.in_text(t, language)]
+            out.append((captions, found))
+        return out
+
+    # Pictures and tags, with a noun swapped or not.
+
+    def _tags(self, photo, draw):
+        return [] if draw.random() < self.mix.untagged else self.tagged[photo]
+
+    def _shown(self, photo, draw):
+        """(tags, change): the change is (noun, class) where the photo's noun becomes another class's."""
+        tags = self._tags(photo, draw)
+        change = swap.choose(self.corpus.photos[photo].nouns, draw) if draw.random() < self.mix.swapped else None
+        if change:
+            kept = [c for c in self.tagged[photo] if self.classes.general[c][0] != change[0]]
+            tags = [change[1], *kept][:3]
+        return tags, change
+
+    def _swap(self, text, language, change, exact):
+        noun, c = change
+        return swap.replaced(text, language, noun, self.classes.noun(c, language, exact))
+
+    def _cells(self, photos, changes, draw, mirror=False):
+        """Cells; those of a swapped noun are mixed toward the new class's row of the classifier."""
+        cells = self.seen.cells(photos, [mirror and draw.random() < 0.5 for _ in photos])
+        g = torch.Generator().manual_seed(draw.randrange(1 << 31))
+        for row, change in zip(cells, changes):
+            if change:
+                share = draw.uniform(0.3, 0.9) * torch.rand(len(row), 1, generator=g).clamp(min=0.2)
+                row.lerp_(self.seen.prototypes[change[1]].expand_as(row), share)
+        return cells
+
+    def _pairs(self, draw, count):
+        """(photo, caption, number of the caption among its language's or `None`, language)."""
+        out = []
+        for _ in range(count):
+            language = "zh" if draw.random() < self.mix.chinese else "en"
+            photo = draw.choice(self.described[language])
+            captions = self.corpus.photos[photo].captions
+            if language == "en" and captions.get("statement") and draw.random() < 0.5:
+                out.append((photo, draw.choice(captions["statement"]), None, language))
+            elif language == "zh" and draw.random() < self.mix.translated and captions.get("mt"):
+                out.append((photo, draw.choice(captions["mt"]), None, language))
+            else:
+                k = draw.randrange(len(captions[language]))
+                out.append((photo, captions[language][k], k, language))
+        return out
+
+    # The tasks where all sees all.
+
+    def mlm(self, draw):
+        pairs = self._bucket(draw, self.mix.pairs)
+        texts, targets, tags = [], [], []
+        for photo, caption, _, language in pairs:
+            ids, target = self.text_ids(caption), []
+            for at, i in enumerate(ids):
+                hide = i >= len(SPECIAL) and i < self.words.said and draw.random() < self.mix.masked
+                target.append(i if hide else 0)
+                if hide:
+                    u = draw.random()
+                    ids[at] = MASK if u < 0.8 else draw.randrange(len(SPECIAL), self.words.said) if u < 0.9 else i
+            texts.append(ids), targets.append(target), tags.append(self.tag_ids(self._tags(photo, draw), language))
+        s = model.sequence(texts, tags, self._cells([p[0] for p in pairs], [None] * len(pairs), draw, mirror=True))
+        return s, model.padded([t + [0] * len(g) for t, g in zip(targets, tags)], 0)
+
+    def itm(self, draw):
+        """Half true pairs, half false: a caption with a photo that Align confuses with its own, or with any, or with
+        its noun swapped in the words alone."""
+        pairs, rows = self._bucket(draw, self.mix.pairs // 2), []
+        for photo, caption, k, language in pairs:
+            rows.append((photo, caption, language, 1))
+            wrong, u = None, draw.random()
+            close = self.hard.get(language, {}).get(photo) if k is not None else None
+            if close and u < 0.6:
+                wrong = (draw.choice(close[k]), caption)
+            elif u > 0.85 and (change := swap.choose(self.corpus.photos[photo].nouns, draw)):
+                other = self._swap(caption, language, change, draw.random() < 0.5)
+                wrong = (photo, other) if other else None
+            wrong = wrong or (draw.choice([p for p in draw.sample(self.described[language], 2) if p != photo]), caption)
+            rows.append((*wrong, language, 0))
+        s = model.sequence([self.text_ids(t) for _, t, _, _ in rows], [self.tag_ids(self._tags(p, draw), l) for p, _, l, _ in rows],
+                           self._cells([p for p, *_ in rows], [None] * len(rows), draw, mirror=True))
+        return s, torch.tensor([r[3] for r in rows])
+
+    def vqa(self, draw):
+        shares = [(s, w) for s, w in self.mix.sources if s in self.asked]
+        rows = []
+        for _ in range(self.mix.pairs):
+            source = draw.choices([s for s, _ in shares], [w for _, w in shares])[0]
+            # Each kind as often as another, but for their size.
+            kinds = self.asked[source]
+            q = draw.choice(draw.choices(kinds, [len(k) ** 0.5 for k in kinds])[0])
+            language = "zh" if q.chinese and draw.random() < self.mix.chinese else "en"
+            text, answer, tags, change = self._question(q.text(language), draw), draw.choice([a for a in q.answers if a in self.answer]), self._tags(q.photo, draw), None
+            if source == "rules" and draw.random() < self.mix.swapped:
+                tags, text, answer, change = self._swapped(q, text, answer, language, tags, draw)
+            rows.append((q.photo, self.text_ids(text), self.tag_ids(tags, language), self.answer[answer], change))
+        s = model.sequence([r[1] for r in rows], [r[2] for r in rows], self._cells([r[0] for r in rows], [r[4] for r in rows], draw))
+        return s, torch.tensor([r[3] for r in rows])
+
+    def _question(self, text, draw):
+        """People write the question mark or not, in either width."""
+        bare = text.rstrip(" ?？")
+        return bare + draw.choice(["", "?", " ?", "？"])
+
+    def _swapped(self, q, text, answer, language, tags, draw):
+        """The question with its noun swapped; whose answer is the noun, only where the new one can be answered."""
+        change = swap.choose(self.corpus.photos[q.photo].nouns, draw)
+        if change:
+            noun, c = change
+            exact = draw.random() < 0.5
+            new_answer = self.classes.noun(c, "en", False) if answer == noun else answer
+            new_text = self._swap(text, language, change, exact) or (text if answer == noun else None)
+            if new_text and new_answer in self.answer:
+                kept = [k for k in self.tagged[q.photo] if self.classes.general[k][0] != noun]
+                return [c, *kept][:3], new_text, new_answer, change
+        return tags, text, answer, None
+
+    def _bucket(self, draw, count):
+        """Pairs of about one length: a run out of eight batches' worth, sorted."""
+        some = sorted(self._pairs(draw, 8 * count), key=lambda p: len(self.ids(p[1])))
+        at = draw.randrange(len(some) - count + 1)
+        return some[at:at + count]

@@ -1,0 +1,167 @@
+"""Figures of a trained model on what it was not trained on. The program's own `eval` has the last word."""
+import random
+import re
+from collections import defaultdict
+
+import torch
+
+from . import model as layout
+from .data import LANGUAGES
+from .features import tags as probable
+from .words import SEP, START, UNK
+
+LONGEST = 30
+
+
+class Eye:
+    """What the model is shown of photos; `blind`: neither picture nor tags, for the text-only baseline."""
+
+    def __init__(self, maker, threshold):
+        self.maker, self.tagged = maker, probable(maker.seen.scores, threshold)
+
+    def show(self, photos, languages, blind=False):
+        cells = self.maker.seen.cells(photos)
+        tags = [[] if blind else self.maker.tag_ids(self.tagged[p], l) for p, l in zip(photos, languages)]
+        return tags, cells * 0 if blind else cells
+
+
+@torch.no_grad()
+def write(model, eye, photo, language, beam=3, penalty=1.0):
+    """One caption by beam search, as text."""
+    (tags,), cells = eye.show([photo], [language])
+    live, ended = [([START[language]], 0.0)], []
+    rank = lambda s: s[1] / max(1, len(s[0]) - 1) ** penalty
+    for _ in range(LONGEST):
+        s = layout.captions([[ids] for ids, _ in live], [tags] * len(live), cells.expand(len(live), -1, -1))
+        last = model.words(model(s)[:, -1])
+        last[:, :SEP], last[:, SEP + 1:7] = -1e9, -1e9
+        scores, words = last.log_softmax(-1).topk(2 * beam, 1)
+        grown = [(ids + [w], total + p) for (ids, total), ps, ws in zip(live, scores.tolist(), words.tolist()) for p, w in zip(ps, ws)
+                 if not (w == SEP and len(ids) == 1) and not _repeats(ids, w)]
+        grown.sort(key=lambda g: -g[1])
+        ended += [g for g in grown[:beam] if g[0][-1] == SEP]
+        live = [g for g in grown if g[0][-1] != SEP][:beam]
+        if len(ended) >= beam or not live:
+            break
+    best = max(ended or live, key=rank)[0]
+    return eye.maker.words.text([i for i in best[1:] if i not in (SEP, UNK)])
+
+
+def _repeats(ids, word, n=3):
+    tail = [*ids[-(n - 1):], word]
+    return len(ids) >= n and any(ids[i:i + n] == tail for i in range(len(ids) - n + 1))
+
+
+def plain(text, language):
+    """As the scores want it: words in lower case, or characters."""
+    return " ".join(re.findall(r"[a-z0-9']+", text.lower()) if language == "en" else re.findall(r"\w", text))
+
+
+def captions(model, eye, photos, language):
+    """BLEU-4 and CIDEr by pycocoevalcap; Chinese by characters."""
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    of = eye.maker.corpus.photos
+    out = {p: write(model, eye, p, language) for p in photos}
+    right, got = {p: [plain(c, language) for c in of[p].captions[language]] for p in photos}, {p: [plain(c, language)] for p, c in out.items()}
+    bleu, cider = Bleu(4).compute_score(right, got, verbose=0)[0][3], Cider().compute_score(right, got)[0]
+    return {"photos": len(photos), "bleu4": round(float(bleu), 4), "cider": round(float(cider), 4), "different": len(set(out.values()))}, list(out.values())[:8]
+
+
+def auc(true, false):
+    """The share of (true, false) pairs in the right order."""
+    true, false = torch.tensor(true), torch.tensor(false).sort().values
+    below, equal = torch.searchsorted(false, true), torch.searchsorted(false, true, right=True)
+    return round(((below + equal).float() / 2 / len(false)).mean().item(), 4)
+
+
+@torch.no_grad()
+def judged(model, eye, pairs, batch=64):
+    """How likely each (photo, text, language) belongs together."""
+    out = []
+    for at in range(0, len(pairs), batch):
+        some = pairs[at:at + batch]
+        tags, cells = eye.show([p for p, _, _ in some], [l for _, _, l in some])
+        s = layout.sequence([eye.maker.text_ids(t) for _, t, _ in some], tags, cells)
+        out += model.matches(model(s)).softmax(1)[:, 1].tolist()
+    return out
+
+
+def matching(model, eye, photos, language, hard, seed=3):
+    """AUC of each photo's first caption against another photo's, and against Align's five best wrong photos."""
+    of, draw = eye.maker.corpus.photos, random.Random(seed)
+    own = [(p, of[p].captions[language][0], language) for p in photos]
+    other = [(draw.choice([q for q in photos if q != p]), t, language) for p, t, _ in own]
+    close = [(w, t, language) for p, t, _ in own for w in hard[language][p][0][:5]]
+    true = judged(model, eye, own)
+    return {"pairs": len(own), "auc_random": auc(true, judged(model, eye, other)), "auc_hard": auc(true, judged(model, eye, close))}
+
+
+@torch.no_grad()
+def answered(model, eye, asked, names, language, blind=False, batch=64):
+    """(answer, probability) of each question."""
+    out = []
+    for at in range(0, len(asked), batch):
+        some = asked[at:at + batch]
+        tags, cells = eye.show([q.photo for q in some], [language] * len(some), blind)
+        s = layout.sequence([eye.maker.text_ids(q.text(language)) for q in some], tags, cells)
+        best = model.answers(model(s)).softmax(1).max(1)
+        out += [(names[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist())]
+    return out
+
+
+def calibration(right, sure, bins=10):
+    """Expected calibration error over bins of equal width."""
+    right, sure = torch.tensor(right).float(), torch.tensor(sure)
+    at = (sure * bins).long().clamp(max=bins - 1)
+    return round(sum(abs(right[at == b].sum() - sure[at == b].sum()).item() for b in range(bins)) / len(right), 4)
+
+
+def unsure_below(right, sure, wanted=0.5):
+    """The probability from which answers are right at least `wanted` of the time."""
+    pairs = sorted(zip(sure, right))
+    for at in range(0, len(pairs), max(1, len(pairs) // 50)):
+        rest = [r for _, r in pairs[at:]]
+        if sum(rest[:max(20, len(rest) // 10)]) >= wanted * len(rest[:max(20, len(rest) // 10)]):
+            return round(pairs[at][0], 3)
+    return 1.0
+
+
+def vqa(model, eye, asked, names, most, seed=3):
+    """By source, language and kind: accuracy, and that of the same model without the picture."""
+    groups, out, all_right, all_sure = defaultdict(list), {}, [], []
+    for q in asked:
+        for language in LANGUAGES:
+            if q.text(language):
+                groups[q.source, language].append(q)
+    for (source, language), found in sorted(groups.items()):
+        found = random.Random(seed).sample(found, min(most, len(found)))
+        got, blind = (answered(model, eye, found, names, language, b) for b in (False, True))
+        right = [a == q.answer for (a, _), q in zip(got, found)]
+        kinds = defaultdict(lambda: [0, 0, 0])
+        for q, r, (b, _) in zip(found, right, blind):
+            for kind in (q.kind, "all"):
+                kinds[kind][0] += 1
+                kinds[kind][1] += r
+                kinds[kind][2] += b == q.answer
+        out[f"{source} {language}"] = {k: {"questions": n, "accuracy": round(r / n, 4), "without_picture": round(b / n, 4)} for k, (n, r, b) in sorted(kinds.items())}
+        all_right += right
+        all_sure += [p for _, p in got]
+    return out, {"ece": calibration(all_right, all_sure), "unsure_below": unsure_below(all_right, all_sure)}
+
+
+def report(model, maker, names, hard, log, most=400):
+    """Every figure, at most `most` photos or questions each."""
+    eye, of = Eye(maker, maker.mix.threshold), maker.corpus.photos
+    val = maker.corpus.of("flickr8k_val")[:most]
+    out = {"captions": {}, "matching": {}}
+    for language in LANGUAGES:
+        out["captions"][language], shown = captions(model, eye, val, language)
+        log(f"captions {language}: {out['captions'][language]} {shown}")
+        out["matching"][language] = matching(model, eye, val, language, hard)
+        log(f"matching {language}: {out['matching'][language]}")
+    out["vqa"], out["calibration"] = vqa(model, eye, maker.corpus.questions(training=False), names, most)
+    for group, figures in out["vqa"].items():
+        log(f"vqa {group}: {figures}")
+    log(f"calibration: {out['calibration']}")
+    return out

@@ -1,0 +1,86 @@
+"""Writes the pack folder: weights, tokenizer, labels, manifest and model card."""
+import hashlib
+import json
+import os
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from . import batches
+from .model import TAGS_AT
+from .words import POSITIONS, WIDTH
+
+ID, BLOCK = "lite-fuse", 32
+
+
+def quantised(matrix):
+    """ggml Q8_0 blocks, a f16 scale and 32 signed bytes each: f32 [R,C] -> U8 [R,C/32*34]."""
+    b = matrix.detach().float().reshape(-1, BLOCK)
+    scale = (b.abs().max(1, keepdim=True).values / 127).half()
+    # By the rounded scale, since that is what a reader multiplies with.
+    q = torch.where(scale > 0, b / scale.float().clamp(min=1e-12), torch.zeros(())).round().clamp(-127, 127).to(torch.int8)
+    raw = np.concatenate([scale.numpy().view(np.uint8).reshape(-1, 2), q.numpy().view(np.uint8)], 1)
+    return torch.from_numpy(raw.reshape(len(matrix), -1).copy())
+
+
+def restored(blocks):
+    """Q8_0 blocks as f32."""
+    b = blocks.numpy().reshape(-1, BLOCK + 2)
+    scale = b[:, :2].copy().view(np.float16).astype(np.float32)
+    return torch.from_numpy((b[:, 2:].copy().view(np.int8).astype(np.float32) * scale).reshape(len(blocks), -1))
+
+
+def stored(state):
+    """(tensors, layout): Q8_0 for matrices whose width allows it, f16 for other matrices, f32 for vectors."""
+    tensors, notes = {}, {}
+    for name, value in state.items():
+        if value.dim() == 2 and value.shape[1] % BLOCK == 0:
+            tensors[name] = quantised(value)
+            notes[name] = f"q8_0 {value.shape[0]} {value.shape[1]}"
+        else:
+            tensors[name] = (value.half() if value.dim() > 1 else value.float()).detach().contiguous()
+    return tensors, notes
+
+
+def rounded(model):
+    """The model as a reader of the file sees it, so that figures are those of the pack."""
+    tensors, notes = stored(model.state_dict())
+    model.load_state_dict({k: restored(v) if k in notes else v.float() for k, v in tensors.items()})
+    return model.eval()
+
+
+def config(shape, mix, unsure):
+    """What the Rust program needs to know of the architecture."""
+    return {"model_type": ID, "hidden_size": WIDTH, "num_hidden_layers": shape.depth, "num_attention_heads": shape.heads, "intermediate_size": 4 * WIDTH,
+            "vocab_size": shape.rows, "max_position_embeddings": POSITIONS, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 0,
+            "img_dim": 1280, "num_answer": shape.answers, "len_vis_input": shape.cells, "grid_side": shape.side, "written_words": shape.said,
+            "max_seq_length": batches.LONGEST_TEXT, "max_seq_a_length": TAGS_AT, "max_tag_length": batches.LONGEST_TAGS, "tag_threshold": mix.threshold,
+            "unsure_below": unsure}
+
+
+def write_pack(out, model, words, labels, mix, unsure, metrics=None, card=None, align=None):
+    """The whole pack; returns its size in bytes. Without metrics (parity vectors) no card is written."""
+    os.makedirs(out, exist_ok=True)
+    tensors, notes = stored(model.state_dict())
+    save_file(tensors, os.path.join(out, "model.safetensors"), metadata=notes)
+    for name, text in (("tokenizer.json", words.tokenizer), ("labels.json", json.dumps(labels, ensure_ascii=False)),
+                       ("config.json", json.dumps(config(model.shape, mix, unsure), indent=1) + "\n")):
+        with open(os.path.join(out, name), "w", encoding="utf8") as f:
+            f.write(text)
+    files = []
+    for name in ("model.safetensors", "tokenizer.json", "labels.json", "config.json"):
+        with open(os.path.join(out, name), "rb") as f:
+            raw = f.read()
+        files.append({"name": name, "size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()})
+    manifest = {"id": ID, "family": "fuse", "architecture": ID, "name": "Lite Fuse",
+                "good_at": "Captions, answers and matching for everyday photos, in English and Chinese; small, works at once.",
+                "languages": ["en", "zh"], "licence": "Apache-2.0 and MIT (first text weights); trained on data for research and education, see MODEL_CARD.md",
+                "source": "trained by training/fuse", "align": align, "files": files, "metrics": metrics or {}}
+    with open(os.path.join(out, "pack.json"), "w", encoding="utf8") as f:
+        json.dump(manifest, f, ensure_ascii=False, indent=1)
+        f.write("\n")
+    if card:
+        with open(os.path.join(out, "MODEL_CARD.md"), "w", encoding="utf8") as f:
+            f.write(card)
+    return sum(os.path.getsize(os.path.join(out, n)) for n in os.listdir(out))

@@ -1,0 +1,205 @@
+"""`lite-fuse`: one BERT over `[CLS] words [SEP] object tags [SEP] visual tokens`.
+
+Of its ancestors it has: from OSCAR the tags in words as anchors between text and image; from UNITER the
+visual tokens, LN(W feature) + LN(W geometry), and matching on [CLS]; from VLP one set of weights for both
+directions, chosen by the mask; from VinVL the layer norm on the visual features. Parameters are named as
+the Rust program reads them. Must not know datasets.
+"""
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .words import DEPTH, PAD, POSITIONS, WIDTH
+
+FEATURE, PLACE, EPS = 1280, 7, 1e-12
+# Tags are numbered from here on, whatever the length of the text before them.
+TAGS_AT = 48
+# Sentence numbers: words, tags; visual tokens have the tags'.
+WORDS, TAGS = 0, 1
+
+
+@dataclass
+class Shape:
+    """What the architecture leaves open. `side`: the 9x9 grid is averaged to side x side cells."""
+
+    rows: int
+    said: int
+    answers: int
+    side: int = 4
+    depth: int = DEPTH
+    heads: int = 12
+    dropout: float = 0.1
+    visual_dropout: float = 0.2
+
+    @property
+    def cells(self):
+        return self.side * self.side
+
+    def dict(self):
+        return asdict(self)
+
+
+def geometry(side):
+    """UNITER's seven numbers of each cell, x1 y1 x2 y2 w h area as parts of the picture: [side*side,7]."""
+    at = torch.arange(side) / side
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    size = torch.full((side, side), 1 / side)
+    return torch.stack([x, y, x + size, y + size, size, size, size * size], -1).flatten(0, 1)
+
+
+def flops(shape, words, written=0):
+    """Floating-point operations of one forward pass over `words` words beside the picture, `written` of them scored."""
+    length = shape.cells + words
+    layer = 4 * WIDTH * WIDTH + 8 * WIDTH * WIDTH + 2 * length * WIDTH
+    return 2 * (length * layer * shape.depth + shape.cells * FEATURE * WIDTH + written * WIDTH * (shape.said + WIDTH))
+
+
+def block(**parts):
+    return nn.ModuleDict(parts)
+
+
+class Layer(nn.Module):
+    """One BERT layer with dropout."""
+
+    def __init__(self, heads, dropout):
+        super().__init__()
+        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.attention = block(self=block(**{k: nn.Linear(WIDTH, WIDTH) for k in ("query", "key", "value")}),
+                               output=block(dense=nn.Linear(WIDTH, WIDTH), LayerNorm=nn.LayerNorm(WIDTH, EPS)))
+        self.intermediate, self.output = block(dense=nn.Linear(WIDTH, 4 * WIDTH)), block(dense=nn.Linear(4 * WIDTH, WIDTH), LayerNorm=nn.LayerNorm(WIDTH, EPS))
+
+    def forward(self, x, mask):
+        n, length, _ = x.shape
+        q, k, v = (self.attention["self"][m](x).view(n, length, self.heads, -1).transpose(1, 2) for m in ("query", "key", "value"))
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, length, WIDTH)
+        x = self.attention["output"]["LayerNorm"](x + self.dropout(self.attention["output"]["dense"](seen)))
+        return self.output["LayerNorm"](x + self.dropout(self.output["dense"](F.gelu(self.intermediate["dense"](x)))))
+
+
+class Visual(nn.Module):
+    """Cells [B,C,1280] -> visual tokens [B,C,384]."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.feature_norm = nn.LayerNorm(FEATURE)
+        self.img_linear, self.img_layer_norm = nn.Linear(FEATURE, WIDTH), nn.LayerNorm(WIDTH, EPS)
+        self.pos_linear, self.pos_layer_norm = nn.Linear(PLACE, WIDTH), nn.LayerNorm(WIDTH, EPS)
+        self.LayerNorm, self.dropout = nn.LayerNorm(WIDTH, EPS), nn.Dropout(shape.visual_dropout)
+        self.register_buffer("places", geometry(shape.side), persistent=False)
+
+    def forward(self, cells, kind):
+        seen = self.img_layer_norm(self.img_linear(self.dropout(self.feature_norm(cells))))
+        return self.LayerNorm(seen + self.pos_layer_norm(self.pos_linear(self.places)) + kind)
+
+
+@dataclass
+class Sequence:
+    """A batch. `ids`, `positions`, `kinds` [B,L]; `part` [B,L]: 0 what is seen by all, k what the k-th caption
+    says, -1 padding; `cells` [B,C,1280] or `None` where no picture is shown."""
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    kinds: torch.Tensor
+    part: torch.Tensor
+    cells: torch.Tensor | None
+
+    def mask(self):
+        """[B,1,S,S], visual tokens first. A caption's word sees tags, picture and its own caption so far: VLP's
+        sequence-to-sequence mask, with several captions of one picture side by side. Without captions all see all."""
+        part = self.part
+        if self.cells is not None:
+            part = torch.cat([part.new_zeros(len(part), self.cells.shape[1]), part], 1)
+        asks, seen = part[:, :, None], part[:, None, :]
+        before = torch.ones(part.shape[1], part.shape[1], dtype=torch.bool).tril()
+        own = (asks == seen) & (before | (seen == 0)) & (seen >= 0)
+        # A padded row sees itself: a row that sees nothing has no softmax.
+        return ((seen == 0) & (asks >= 0) | own | torch.eye(part.shape[1], dtype=torch.bool))[:, None]
+
+
+class Fuse(nn.Module):
+    """The transformer with its heads."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape = shape
+        linear, norm = nn.Linear, nn.LayerNorm
+        self.bert = block(
+            embeddings=block(word_embeddings=nn.Embedding(shape.rows, WIDTH), position_embeddings=nn.Embedding(POSITIONS, WIDTH),
+                             token_type_embeddings=nn.Embedding(2, WIDTH), LayerNorm=norm(WIDTH, EPS)),
+            encoder=block(layer=nn.ModuleList(Layer(shape.heads, shape.dropout) for _ in range(shape.depth))),
+            pooler=block(dense=linear(WIDTH, WIDTH)), img_embeddings=Visual(shape))
+        self.cls = block(predictions=block(transform=block(dense=linear(WIDTH, WIDTH), LayerNorm=norm(WIDTH, EPS))))
+        self.cls["predictions"].register_parameter("bias", nn.Parameter(torch.zeros(shape.said)))
+        self.itm_output = linear(WIDTH, 2)
+        self.vqa_output = nn.Sequential(linear(WIDTH, 2 * WIDTH), nn.GELU(), norm(2 * WIDTH, EPS), linear(2 * WIDTH, shape.answers))
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def start_from(self, state):
+        """Takes over the text weights; the rest is new."""
+        missing, unexpected = self.bert.load_state_dict(state, strict=False)
+        if unexpected or any(not k.startswith(("pooler", "img_embeddings")) for k in missing):
+            raise ValueError(f"the text weights do not fit: {unexpected or missing}")
+        for new in (self.bert["pooler"], self.bert["img_embeddings"], self.cls, self.itm_output, self.vqa_output):
+            for m in new.modules():
+                if isinstance(m, nn.Linear):
+                    nn.init.normal_(m.weight, std=0.02)
+                    nn.init.zeros_(m.bias)
+        # A picture's seven numbers are few and small.
+        nn.init.normal_(self.bert["img_embeddings"].pos_linear.weight, std=0.3)
+
+    def forward(self, s):
+        """The words' last hidden states [B,L,384]."""
+        e = self.bert["embeddings"]
+        kinds = e["token_type_embeddings"].weight
+        x = self.dropout(e["LayerNorm"](e["word_embeddings"](s.ids) + e["position_embeddings"](s.positions) + kinds[s.kinds]))
+        skip = 0
+        if s.cells is not None:
+            skip = s.cells.shape[1]
+            x = torch.cat([self.dropout(self.bert["img_embeddings"](s.cells, kinds[TAGS])), x], 1)
+        mask = s.mask()
+        for layer in self.bert["encoder"]["layer"]:
+            x = layer(x, mask)
+        return x[:, skip:]
+
+    def words(self, hidden):
+        """Scores of the words that captions say, [..,said]: the table's first rows, tied."""
+        head = self.cls["predictions"]
+        x = head["transform"]["LayerNorm"](F.gelu(head["transform"]["dense"](hidden)))
+        return F.linear(x, self.bert["embeddings"]["word_embeddings"].weight[:self.shape.said], head.bias)
+
+    def pooled(self, hidden):
+        return torch.tanh(self.bert["pooler"]["dense"](hidden[:, 0]))
+
+    def answers(self, hidden):
+        return self.vqa_output(self.dropout(self.pooled(hidden)))
+
+    def matches(self, hidden):
+        return self.itm_output(self.dropout(self.pooled(hidden)))
+
+
+def padded(rows, fill):
+    out = torch.full((len(rows), max(map(len, rows))), fill)
+    for to, row in zip(out, rows):
+        to[:len(row)] = torch.tensor(row)
+    return out
+
+
+def sequence(texts, tags, cells):
+    """`texts[i]`: lists of ids, each a caption of its own (seq2seq) under `captions`, or one text; here one text
+    `[CLS] words [SEP]` a row that sees all and is seen by all. `tags[i]`: ids, ended by [SEP] where there are any."""
+    rows = [[(i, p, WORDS, 0) for p, i in enumerate(t)] + [(i, TAGS_AT + p, TAGS, 0) for p, i in enumerate(tag)] for t, tag in zip(texts, tags)]
+    return _sequence(rows, cells)
+
+
+def captions(texts, tags, cells):
+    """Several captions of one picture a row, each seeing tags, picture and its own words so far."""
+    rows = [[(i, TAGS_AT + p, TAGS, 0) for p, i in enumerate(tag)]
+            + [(i, p, WORDS, k) for k, t in enumerate(said, 1) for p, i in enumerate(t)] for said, tag in zip(texts, tags)]
+    return _sequence(rows, cells)
+
+
+def _sequence(rows, cells):
+    columns = [[[item[c] for item in row] for row in rows] for c in range(4)]
+    return Sequence(padded(columns[0], PAD), padded(columns[1], 0), padded(columns[2], 0), padded(columns[3], -1), cells)
