@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from . import batches
 from .model import TAGS_AT
-from .words import POSITIONS, WIDTH
+from .words import POSITIONS
 
 ID, BLOCK = "lite-fuse", 32
 
@@ -52,9 +52,9 @@ def rounded(model):
 
 def config(shape, mix, unsure):
     """What the Rust program needs to know of the architecture."""
-    return {"model_type": ID, "hidden_size": WIDTH, "num_hidden_layers": shape.depth, "num_attention_heads": shape.heads, "intermediate_size": 4 * WIDTH,
+    return {"model_type": ID, "hidden_size": shape.width, "num_hidden_layers": shape.depth, "num_attention_heads": shape.heads, "intermediate_size": 4 * shape.width,
             "vocab_size": shape.rows, "max_position_embeddings": POSITIONS, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 0,
-            "img_dim": 1280, "num_answer": shape.answers, "len_vis_input": shape.cells, "grid_side": shape.side, "written_words": shape.said,
+            "img_dim": shape.feature, "num_answer": shape.answers, "len_vis_input": shape.cells, "grid_side": shape.side, "written_words": shape.said,
             "max_seq_length": batches.LONGEST_TEXT, "max_seq_a_length": TAGS_AT, "max_tag_length": batches.LONGEST_TAGS, "tag_threshold": mix.threshold,
             "unsure_below": unsure}
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from .words import DEPTH, PAD, POSITIONS, WIDTH
 
-FEATURE, PLACE, EPS = 1280, 7, 1e-12
+PLACE, EPS = 7, 1e-12
 # Tags are numbered from here on, whatever the length of the text before them.
 TAGS_AT = 48
 # Sentence numbers: words, tags; visual tokens have the tags'.
@@ -29,7 +29,9 @@ class Shape:
     answers: int
     side: int = 4
     depth: int = DEPTH
+    width: int = WIDTH
     heads: int = 12
+    feature: int = 1280
     dropout: float = 0.1
     visual_dropout: float = 0.2
 
@@ -51,9 +53,9 @@ def geometry(side):
 
 def flops(shape, words, written=0):
     """Floating-point operations of one forward pass over `words` words beside the picture, `written` of them scored."""
-    length = shape.cells + words
-    layer = 4 * WIDTH * WIDTH + 8 * WIDTH * WIDTH + 2 * length * WIDTH
-    return 2 * (length * layer * shape.depth + shape.cells * FEATURE * WIDTH + written * WIDTH * (shape.said + WIDTH))
+    length, width = shape.cells + words, shape.width
+    layer = 12 * width * width + 2 * length * width
+    return 2 * (length * layer * shape.depth + shape.cells * shape.feature * width + written * width * (shape.said + width))
 
 
 def block(**parts):
@@ -63,30 +65,31 @@ def block(**parts):
 class Layer(nn.Module):
     """One BERT layer with dropout."""
 
-    def __init__(self, heads, dropout):
+    def __init__(self, shape):
         super().__init__()
-        self.heads, self.dropout = heads, nn.Dropout(dropout)
-        self.attention = block(self=block(**{k: nn.Linear(WIDTH, WIDTH) for k in ("query", "key", "value")}),
-                               output=block(dense=nn.Linear(WIDTH, WIDTH), LayerNorm=nn.LayerNorm(WIDTH, EPS)))
-        self.intermediate, self.output = block(dense=nn.Linear(WIDTH, 4 * WIDTH)), block(dense=nn.Linear(4 * WIDTH, WIDTH), LayerNorm=nn.LayerNorm(WIDTH, EPS))
+        width, linear, norm = shape.width, nn.Linear, lambda: nn.LayerNorm(shape.width, EPS)
+        self.heads, self.dropout = shape.heads, nn.Dropout(shape.dropout)
+        self.attention = block(self=block(**{k: linear(width, width) for k in ("query", "key", "value")}), output=block(dense=linear(width, width), LayerNorm=norm()))
+        self.intermediate, self.output = block(dense=linear(width, 4 * width)), block(dense=linear(4 * width, width), LayerNorm=norm())
 
     def forward(self, x, mask):
-        n, length, _ = x.shape
+        n, length, width = x.shape
         q, k, v = (self.attention["self"][m](x).view(n, length, self.heads, -1).transpose(1, 2) for m in ("query", "key", "value"))
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, length, WIDTH)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, length, width)
         x = self.attention["output"]["LayerNorm"](x + self.dropout(self.attention["output"]["dense"](seen)))
         return self.output["LayerNorm"](x + self.dropout(self.output["dense"](F.gelu(self.intermediate["dense"](x)))))
 
 
 class Visual(nn.Module):
-    """Cells [B,C,1280] -> visual tokens [B,C,384]."""
+    """Cells [B,C,feature] -> visual tokens [B,C,width]."""
 
     def __init__(self, shape):
         super().__init__()
-        self.feature_norm = nn.LayerNorm(FEATURE)
-        self.img_linear, self.img_layer_norm = nn.Linear(FEATURE, WIDTH), nn.LayerNorm(WIDTH, EPS)
-        self.pos_linear, self.pos_layer_norm = nn.Linear(PLACE, WIDTH), nn.LayerNorm(WIDTH, EPS)
-        self.LayerNorm, self.dropout = nn.LayerNorm(WIDTH, EPS), nn.Dropout(shape.visual_dropout)
+        norm = lambda: nn.LayerNorm(shape.width, EPS)
+        self.feature_norm = nn.LayerNorm(shape.feature, EPS)
+        self.img_linear, self.img_layer_norm = nn.Linear(shape.feature, shape.width), norm()
+        self.pos_linear, self.pos_layer_norm = nn.Linear(PLACE, shape.width), norm()
+        self.LayerNorm, self.dropout = norm(), nn.Dropout(shape.visual_dropout)
         self.register_buffer("places", geometry(shape.side), persistent=False)
 
     def forward(self, cells, kind):
@@ -124,16 +127,16 @@ class Fuse(nn.Module):
     def __init__(self, shape):
         super().__init__()
         self.shape = shape
-        linear, norm = nn.Linear, nn.LayerNorm
+        linear, norm, width = nn.Linear, nn.LayerNorm, shape.width
         self.bert = block(
-            embeddings=block(word_embeddings=nn.Embedding(shape.rows, WIDTH), position_embeddings=nn.Embedding(POSITIONS, WIDTH),
-                             token_type_embeddings=nn.Embedding(2, WIDTH), LayerNorm=norm(WIDTH, EPS)),
-            encoder=block(layer=nn.ModuleList(Layer(shape.heads, shape.dropout) for _ in range(shape.depth))),
-            pooler=block(dense=linear(WIDTH, WIDTH)), img_embeddings=Visual(shape))
-        self.cls = block(predictions=block(transform=block(dense=linear(WIDTH, WIDTH), LayerNorm=norm(WIDTH, EPS))))
+            embeddings=block(word_embeddings=nn.Embedding(shape.rows, width), position_embeddings=nn.Embedding(POSITIONS, width),
+                             token_type_embeddings=nn.Embedding(2, width), LayerNorm=norm(width, EPS)),
+            encoder=block(layer=nn.ModuleList(Layer(shape) for _ in range(shape.depth))),
+            pooler=block(dense=linear(width, width)), img_embeddings=Visual(shape))
+        self.cls = block(predictions=block(transform=block(dense=linear(width, width), LayerNorm=norm(width, EPS))))
         self.cls["predictions"].register_parameter("bias", nn.Parameter(torch.zeros(shape.said)))
-        self.itm_output = linear(WIDTH, 2)
-        self.vqa_output = nn.Sequential(linear(WIDTH, 2 * WIDTH), nn.GELU(), norm(2 * WIDTH, EPS), linear(2 * WIDTH, shape.answers))
+        self.itm_output = linear(width, 2)
+        self.vqa_output = nn.Sequential(linear(width, 2 * width), nn.GELU(), norm(2 * width, EPS), linear(2 * width, shape.answers))
         self.dropout = nn.Dropout(shape.dropout)
 
     def start_from(self, state):
@@ -150,7 +153,7 @@ class Fuse(nn.Module):
         nn.init.normal_(self.bert["img_embeddings"].pos_linear.weight, std=0.3)
 
     def forward(self, s):
-        """The words' last hidden states [B,L,384]."""
+        """The words' last hidden states [B,L,width]."""
         e = self.bert["embeddings"]
         kinds = e["token_type_embeddings"].weight
         x = self.dropout(e["LayerNorm"](e["word_embeddings"](s.ids) + e["position_embeddings"](s.positions) + kinds[s.kinds]))
