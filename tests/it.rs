@@ -11,6 +11,8 @@ mod cli;
 mod cli_fuse;
 #[path = "it/engine.rs"]
 mod engine;
+#[path = "it/eval.rs"]
+mod eval;
 #[path = "it/fuse.rs"]
 mod fuse;
 #[path = "it/indexing.rs"]

@@ -102,7 +102,9 @@ pub enum Command {
         what: Models,
     },
     /// Measure a model on a dataset
-    #[command(after_help = "Example:\n  glimpse eval retrieval val.jsonl --lang zh --json")]
+    #[command(
+        after_help = "Examples:\n  glimpse eval retrieval val.jsonl --lang zh --json\n  glimpse eval vqa questions.jsonl --blind --json"
+    )]
     Eval {
         #[command(subcommand)]
         what: Eval,
@@ -272,12 +274,67 @@ pub enum Models {
 pub enum Eval {
     /// Text-to-image and image-to-text retrieval over `image` and `en` or `zh` of each line
     Retrieval {
-        /// JSON lines; images are relative to the file's folder
-        dataset: PathBuf,
-        /// Which captions: en or zh
-        #[arg(long, default_value = "en", value_parser = ["en", "zh"])]
-        lang: String,
+        #[command(flatten)]
+        captioned: Captioned,
     },
+    /// BLEU and CIDEr of captions for `image`, against `en` or `zh` of each line
+    Caption(EvalCaption),
+    /// Answers to `question` about `image`, against `answer`; by `kind` where lines have it
+    Vqa(EvalVqa),
+    /// Match scores of true pairs against false ones, over `image` and `en` or `zh` of each line
+    Match(EvalMatch),
+}
+
+/// A dataset of pictures with captions.
+#[derive(Debug, Args)]
+pub struct Captioned {
+    /// JSON lines; images are relative to the file's folder
+    pub dataset: PathBuf,
+    /// Which captions: en or zh
+    #[arg(long, default_value = "en", value_parser = ["en", "zh"])]
+    pub lang: String,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalCaption {
+    #[command(flatten)]
+    pub captioned: Captioned,
+    /// How many sentences to weigh against each other
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub beam: u32,
+    #[command(flatten)]
+    pub features: Features,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalVqa {
+    /// JSON lines; images are relative to the file's folder
+    pub dataset: PathBuf,
+    /// Only lines whose `lang` is this one or that have none: en or zh [default: all]
+    #[arg(long, value_parser = ["en", "zh"])]
+    pub lang: Option<String>,
+    /// Also answer without the picture: the same model with its features zeroed
+    #[arg(long)]
+    pub blind: bool,
+    #[command(flatten)]
+    pub features: Features,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalMatch {
+    #[command(flatten)]
+    pub captioned: Captioned,
+    /// How many texts, drawn with the seed, are put beside true and false pictures
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub texts: u32,
+    /// What decides which pairs are drawn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Also order the best K pictures of the Align model anew for each text
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rerank: Option<u32>,
+    #[command(flatten)]
+    pub features: Features,
 }
 
 #[cfg(test)]
@@ -327,6 +384,9 @@ mod tests {
             &["embed", "text"],
             &["-q", "-v", "status"],
             &["eval", "retrieval", "x", "--lang", "fr"],
+            &["eval", "caption"],
+            &["eval", "caption", "x", "--beam", "0"],
+            &["eval", "match", "x", "--texts", "0"],
             &["caption"],
             &["caption", "a.jpg", "--all"],
             &["caption", "a.jpg", "--missing"],

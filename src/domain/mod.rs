@@ -11,6 +11,7 @@ mod ids;
 mod photo;
 mod progress;
 mod query;
+mod random;
 mod report;
 
 pub use calibration::{BestUnrelated, Calibration, Judgement, Matching, Unrelated};
@@ -21,4 +22,5 @@ pub use ids::{CaptionId, FolderId, JobId, ModelId, PhotoId, RequestId};
 pub use photo::{ContentHash, FileStamp, LatLon, Photo, PhotoMeta, PhotoState, ReadFailure};
 pub use progress::{JobKind, JobState, JobStatus, Progress};
 pub use query::{Hit, Query, SearchCost};
+pub use random::Random;
 pub use report::{Skipped, SkippedReason};

@@ -50,5 +50,42 @@ pub enum ModelError {
     #[error("the model gave no usable embedding: {0}")]
     Embedding(#[from] EmbeddingError),
     #[error("the model could not compute: {0}")]
-    Compute(#[from] candle_core::Error),
+    Compute(#[source] candle_core::Error),
+}
+
+impl From<candle_core::Error> for ModelError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Compute(without_trace(error))
+    }
+}
+
+/// Under RUST_BACKTRACE candle prints a stack trace as part of its sentences; people get the sentence.
+pub(super) fn without_trace(error: candle_core::Error) -> candle_core::Error {
+    use candle_core::Error as E;
+    match error {
+        E::WithBacktrace { inner, .. } => without_trace(*inner),
+        E::WithPath { inner, path } => E::WithPath { inner: Box::new(without_trace(*inner)), path },
+        E::Context { inner, context } => E::Context { inner: Box::new(without_trace(*inner)), context },
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_trace_is_not_for_people() {
+        let traced = |inner: Error| Error::WithBacktrace {
+            inner: Box::new(inner),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        let error = ModelError::from(traced(traced(Error::Msg("no".into())).with_path("a.bin")));
+        let text = error.to_string();
+        assert!(text.starts_with("the model could not compute: ") && text.contains("no"), "{text}");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(!text.contains('\n') && !source.contains('\n'), "{text} {source}");
+    }
 }

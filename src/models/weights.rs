@@ -19,6 +19,7 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use super::ModelError;
+use super::error::without_trace;
 use super::ops::{Activation, BLOCK, LayerNorm, Linear, Matrix, MatrixData};
 
 /// Buffers that published files carry and no model needs.
@@ -531,7 +532,7 @@ fn open_pth(path: &Path) -> Result<Vec<(String, Entry)>, ModelError> {
             "is in PyTorch's format from before 2020, which is not supported: save it again with a current PyTorch, or as safetensors",
         ));
     }
-    let unreadable = |e| damaged(path, format!("cannot be read as a PyTorch archive ({e})"));
+    let unreadable = |e| damaged(path, format!("cannot be read as a PyTorch archive ({})", without_trace(e)));
     let tensors = PthTensors::new(path, None).map_err(unreadable)?;
     let pth = Arc::new(Pth { path: path.to_owned(), tensors });
     let mut found = Vec::new();
@@ -559,7 +560,7 @@ impl Pth {
         match self.tensors.get(name) {
             Ok(Some(tensor)) => Ok(tensor),
             Ok(None) => Err(ModelError::MissingTensor { path: self.path.clone(), name: name.to_owned() }),
-            Err(e) => Err(damaged(&self.path, format!("cannot be read at the tensor `{name}` ({e})"))),
+            Err(e) => Err(damaged(&self.path, format!("cannot be read at the tensor `{name}` ({})", without_trace(e)))),
         }
     }
 }

@@ -16,7 +16,7 @@ const WORDS: [&str; 14] =
     ["a", "dog", "cat", "on", "the", "beach", "what", "is", "it", "color", "red", "blue", "##s", "running"];
 
 /// A model folder in `world`: recorded weights, made-up words and, with `answers`, made-up answers.
-fn model(world: &World, golden: &str, answers: usize) -> PathBuf {
+pub(super) fn model(world: &World, golden: &str, answers: usize) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(golden);
     let folder = world.path(&golden.replace('/', "-"));
     fs::create_dir(&folder).unwrap();
@@ -48,7 +48,7 @@ fn b64(numbers: &[f32]) -> String {
 const BOXES: [[f32; 4]; 3] = [[0.0, 0.0, 30.0, 20.0], [10.0, 5.0, 60.0, 40.0], [5.0, 5.0, 64.0, 48.0]];
 
 /// Bottom-up attention's table.
-fn butd(world: &World, photos: &[&str]) -> PathBuf {
+pub(super) fn butd(world: &World, photos: &[&str]) -> PathBuf {
     let row = |(i, name): (usize, &&str)| {
         format!("{name}\t64\t48\t3\t{}\t{}\n", b64(BOXES.as_flattened()), b64(&noise(i + 1, 3 * 48)))
     };
@@ -58,7 +58,7 @@ fn butd(world: &World, photos: &[&str]) -> PathBuf {
 }
 
 /// VinVL's table, with object names.
-fn vinvl(world: &World, photos: &[&str]) -> PathBuf {
+pub(super) fn vinvl(world: &World, photos: &[&str]) -> PathBuf {
     let row = |(i, name): (usize, &&str)| {
         let objects: Vec<Value> = BOXES
             .iter()
@@ -76,7 +76,7 @@ fn vinvl(world: &World, photos: &[&str]) -> PathBuf {
 }
 
 /// UNITER's arrays, a file a photo.
-fn npz(world: &World, photos: &[&str], width: usize, classes: usize) -> PathBuf {
+pub(super) fn npz(world: &World, photos: &[&str], width: usize, classes: usize) -> PathBuf {
     let folder = world.path("npz");
     fs::create_dir(&folder).unwrap();
     for (i, name) in photos.iter().enumerate() {

@@ -2,7 +2,7 @@
 //!
 //! Generic over whatever gives the scores of the next token. Must not know models.
 
-use crate::domain::CancelToken;
+use crate::domain::{CancelToken, Random};
 use crate::models::ModelError;
 
 /// What decoding asks of a model. Sequences are rows; the model keeps what it needs of them.
@@ -96,7 +96,7 @@ pub fn decode(
     cancel: &CancelToken,
     progress: &mut dyn FnMut(&[u32]),
 ) -> Result<Decoded, ModelError> {
-    let mut random = how.sampling.map(|sampling| Random(sampling.seed));
+    let mut random = how.sampling.map(|sampling| Random::new(sampling.seed));
     let beam = if random.is_some() { 1 } else { how.beam.max(1) };
     let (mut live, mut ended) = (vec![Decoded::default()], Vec::<Decoded>::new());
     let mut scores = Vec::new();
@@ -194,7 +194,7 @@ fn draw(choices: &[(u32, f32)], how: &Sampling, random: &mut Random) -> Option<(
         before < how.top_p * total
     });
     let kept = kept.count().max(1);
-    let mut at = random.next() * weights[..kept].iter().sum::<f32>();
+    let mut at = random.fraction() * weights[..kept].iter().sum::<f32>();
     for (choice, weight) in sorted.iter().zip(&weights[..kept]) {
         at -= weight;
         if at < 0.0 {
@@ -202,20 +202,6 @@ fn draw(choices: &[(u32, f32)], how: &Sampling, random: &mut Random) -> Option<(
         }
     }
     sorted.get(kept - 1).copied()
-}
-
-/// SplitMix64: the same numbers everywhere for one seed.
-struct Random(u64);
-
-impl Random {
-    /// 0..1.
-    fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
-    }
 }
 
 #[cfg(test)]

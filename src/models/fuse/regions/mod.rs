@@ -78,6 +78,18 @@ impl Regions {
         self.boxes.is_empty()
     }
 
+    /// The same places with nothing in them: no features, names or classes. What a model
+    /// says of these it says from the text alone.
+    pub fn blinded(&self) -> Self {
+        let mut features = self.features.clone();
+        let place = if fractions(&features, self.width).is_some() { BOX_NUMBERS } else { 0 };
+        for row in features.chunks_exact_mut(self.width.max(1)) {
+            row[..self.width - place].fill(0.0);
+        }
+        let classes = vec![0.0; self.classes.len()];
+        Self { features, tags: Vec::new(), classes, ..self.clone() }
+    }
+
     /// x1, y1, x2, y2, width, height, area of each box as fractions of the photo: UNITER's
     /// seven numbers, of which the first six are OSCAR's.
     pub fn geometry(&self) -> impl Iterator<Item = [f32; 7]> {

@@ -378,3 +378,23 @@ proptest! {
         let _ = look(&[(if zip { "k.npz" } else { "k.tsv" }, &bytes)], "k.jpg");
     }
 }
+
+#[test]
+fn a_blinded_picture_keeps_its_places_alone() {
+    let place = [0.1, 0.2, 0.5, 0.8, 0.4, 0.6];
+    let with_place: Vec<f32> = [5.0, -3.0].into_iter().chain(place).collect();
+    let regions = |features: Vec<f32>, width| Regions {
+        features,
+        width,
+        boxes: vec![[1.0, 2.0, 5.0, 8.0]],
+        image_size: (10.0, 10.0),
+        tags: vec!["dog".into()],
+        classes: vec![0.2, 0.8],
+        confidences: vec![0.9],
+    };
+    let blind = regions(with_place, 8).blinded();
+    assert_eq!(blind.features, [&[0.0, 0.0], &place[..]].concat());
+    assert_eq!((blind.tags.len(), &blind.classes[..], blind.boxes.len()), (0, &[0.0, 0.0][..], 1));
+    assert_eq!(regions(vec![7.0; 8], 8).blinded().features, [0.0; 8]);
+    assert_eq!(blind.features_as(2).unwrap().len(), 2, "it can be brought to the same widths");
+}

@@ -1,71 +1,36 @@
-//! `glimpse eval`: a model measured on a dataset file.
+//! `glimpse eval retrieval`: how far up the right picture or text stands.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use rayon::prelude::*;
-use serde::Deserialize;
 use serde_json::json;
 
+use crate::cli::args::Captioned;
+use crate::cli::output::Output;
+use crate::cli::session::Session;
 use crate::domain::Embedding;
 use crate::eval::{Recall, rank_images_by_texts};
 use crate::indexing::BATCH;
 use crate::media;
 use crate::models::align::AlignModel;
 
-use super::Done;
-use super::args::Eval;
-use super::lines;
-use super::output::Output;
-use super::session::Session;
+use super::Captions;
 
 /// Texts encoded at once.
 const TEXTS: usize = 64;
 
-/// One line of a retrieval dataset.
-#[derive(Deserialize)]
-struct Entry {
-    image: PathBuf,
-    #[serde(default)]
-    en: Vec<String>,
-    #[serde(default)]
-    zh: Vec<String>,
-}
-
-/// Measures, and prints one line with the figures and the time each step took.
-pub fn eval(session: &Session, what: &Eval, out: &mut Output) -> Result<Done> {
-    let Eval::Retrieval { dataset, lang } = what;
-    let (mut images, mut texts, mut owner) = (Vec::new(), Vec::new(), Vec::new());
-    let base = dataset.parent().unwrap_or(Path::new(""));
-    let read = lines::read(dataset).with_context(|| format!("the dataset could not be read: {}", dataset.display()))?;
-    for (number, line) in read.into_iter().enumerate() {
-        let place = || format!("line {} of {}", number + 1, dataset.display());
-        let line = line.map_err(anyhow::Error::msg).with_context(place)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let entry: Entry = serde_json::from_str(&line).with_context(place)?;
-        let captions = if lang == "zh" { entry.zh } else { entry.en };
-        owner.extend(std::iter::repeat_n(images.len(), captions.len()));
-        texts.extend(captions);
-        images.push(base.join(entry.image));
-    }
-    if images.is_empty() || texts.is_empty() {
-        bail!("the dataset has no pictures with texts in `{lang}`: {}", dataset.display());
-    }
-
+/// Measures an Align model in both directions.
+pub fn run(session: &Session, Captioned { dataset, lang }: &Captioned, out: &mut Output) -> Result<()> {
+    let Captions { images, texts, owner } = Captions::read(dataset, lang)?;
     let started = Instant::now();
     let model = session.align_or_built_in()?;
     let load_secs = started.elapsed().as_secs_f64();
     let (image_vectors, decode_secs, image_secs) = encode_images(session, model.as_ref(), &images)?;
     let started = Instant::now();
-    let mut text_vectors = Vec::with_capacity(texts.len());
-    for batch in texts.chunks(TEXTS) {
-        session.stop_if_interrupted()?;
-        let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
-        text_vectors.extend(model.encode_texts(&batch)?);
-    }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let text_vectors = encode_texts(session, model.as_ref(), &texts)?;
     let text_secs = started.elapsed().as_secs_f64();
     let started = Instant::now();
     let ranking = rank_images_by_texts(&image_vectors, &text_vectors, &owner);
@@ -94,11 +59,25 @@ pub fn eval(session: &Session, what: &Eval, out: &mut Output) -> Result<Done> {
             )
         },
     )?;
-    Ok(Done::Fully)
+    Ok(())
+}
+
+/// Vectors of all texts.
+pub fn encode_texts(session: &Session, model: &dyn AlignModel, texts: &[&str]) -> Result<Vec<Embedding>> {
+    let mut vectors = Vec::with_capacity(texts.len());
+    for batch in texts.chunks(TEXTS) {
+        session.stop_if_interrupted()?;
+        vectors.extend(model.encode_texts(batch)?);
+    }
+    Ok(vectors)
 }
 
 /// Vectors of all pictures, with the seconds spent on decoding (with preparing) and in the tower.
-fn encode_images(session: &Session, model: &dyn AlignModel, images: &[PathBuf]) -> Result<(Vec<Embedding>, f64, f64)> {
+pub fn encode_images(
+    session: &Session,
+    model: &dyn AlignModel,
+    images: &[PathBuf],
+) -> Result<(Vec<Embedding>, f64, f64)> {
     let (mut vectors, mut decode_secs, mut tower_secs) = (Vec::with_capacity(images.len()), 0.0, 0.0);
     for batch in images.chunks(BATCH) {
         session.stop_if_interrupted()?;
@@ -121,12 +100,12 @@ fn encode_images(session: &Session, model: &dyn AlignModel, images: &[PathBuf]) 
     Ok((vectors, decode_secs, tower_secs))
 }
 
-fn recall_json(recall: &Recall) -> serde_json::Value {
+pub fn recall_json(recall: &Recall) -> serde_json::Value {
     json!({ "queries": recall.queries, "R@1": recall.at_1, "R@5": recall.at_5, "R@10": recall.at_10,
             "median_rank": recall.median_rank })
 }
 
-fn recall_text(recall: &Recall) -> String {
+pub fn recall_text(recall: &Recall) -> String {
     format!(
         "R@1 {:.1}  R@5 {:.1}  R@10 {:.1}  median rank {}",
         recall.at_1, recall.at_5, recall.at_10, recall.median_rank
