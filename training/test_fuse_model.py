@@ -1,11 +1,12 @@
 """The model's layout and its files, with random weights: `python -m unittest training.test_fuse_model`; needs torch, no data."""
 import os
+import random
 import tempfile
 import unittest
 
 import torch
 
-from training.fuse import evaluate, export, golden, model as layout
+from training.fuse import batches, card, data, evaluate, export, golden, model as layout, train
 from training.fuse.features import nearest_wrong, pooled, tags
 from training.fuse.words import CLS, SEP, START
 
@@ -64,6 +65,116 @@ class Files(unittest.TestCase):
         x = torch.randn(6, 64)
         self.assertLess((export.restored(export.quantised(x)) - x).abs().max(), x.abs().max() / 127)
         self.assertEqual(export.restored(export.quantised(torch.zeros(2, 32))).abs().max(), 0)
+
+
+def small_corpus():
+    """Photos, captions and questions of every kind, without files."""
+    corpus = data.Corpus.__new__(data.Corpus)
+    said = {"en": ["A black dog runs on the grass .", "The dog chases a red ball ."], "zh": ["一只狗在草地上跑", "黑狗"], "mt": ["一条狗在草地上跑。"]}
+    make = lambda source, captions, away=False: data.Photo("", source, away, captions, frozenset({"dog", "ball"}))
+    corpus.photos = [make(source, said) for source in ["flickr8k_train"] * 4 + ["flickr8k_val"] * 3]
+    corpus.photos += [make("cocoqa", {"en": ["a cat is on the grass"], "statement": ["a cat is on the grass"]}, away) for away in (False, True)]
+    corpus.photos += [make(source, {}) for source in ("daquar", "easy_train", "easy_test")]
+    ask = lambda photo, source, zh="", answer="dog", kind="object": data.Asked(photo, "what animal is in the picture ?", zh, answer, kind, source, (answer,))
+    corpus.asked = [ask(p, "rules", "图片里是什么动物？") for p in range(7)] + [ask(p, "rules", "球是什么颜色的？", "red", "colour") for p in range(7)]
+    corpus.asked += [ask(7, "cocoqa"), ask(8, "cocoqa"), ask(9, "daquar", answer="2", kind="number"), ask(10, "easy-vqa", "图形"), ask(11, "easy-vqa", "图形")]
+    corpus.free = {"en": [["A pizza on a plate .", "Two zebras ."], ["Nothing to see"]], "zh": [["一只长颈鹿在吃树叶"]]}
+    return corpus
+
+
+class SmallSeen:
+    """Features as `features.Seen` has them, drawn."""
+
+    def __init__(self, count):
+        g = torch.Generator().manual_seed(2)
+        self._cells, self.scores = torch.rand(count, 9, 96, generator=g), 6 * torch.randn(count, 1000, generator=g)
+        self.vectors, self.prototypes = torch.randn(count, 8, generator=g), torch.rand(1000, 96, generator=g)
+
+    def cells(self, photos, flip=None):
+        return self._cells[list(photos)].clone()
+
+
+class Batches(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        corpus, (cls.model, words, _) = small_corpus(), golden.small()
+        hard = {k: {p: [[(p + 1) % 4, (p + 2) % 4]] * 5 if p < 4 else [[4 + (p - 3) % 3, 4 + (p - 2) % 3]] for p in range(7)} for k in data.LANGUAGES}
+        cls.maker = batches.Maker(corpus, SmallSeen(12), words, golden.ANSWERS, hard, batches.Mix(photos=3, captions=2, pairs=6, swapped=0.8))
+        cls.model.eval()
+
+    def test_every_task_has_a_finite_loss_and_the_same_batch_for_a_number(self):
+        for task in train.TASKS:
+            for number in range(12):
+                one, other = (self.maker.batch(task, number) for _ in range(2))
+                self.assertTrue(torch.equal(one[0].ids, other[0].ids) and torch.equal(one[1], other[1]), task)
+                self.assertTrue(one[0].cells is None or torch.equal(one[0].cells, other[0].cells), task)
+                self.assertTrue(train.loss_of(self.model, task, one, 0.1).isfinite(), task)
+                self.assertGreater(train.samples(task, one), 0)
+
+    def test_a_caption_is_scored_word_by_word_after_its_language(self):
+        (s, target), words = self.maker.batch("caption", 1), self.maker.words
+        for ids, part, right in zip(s.ids.tolist(), s.part.tolist(), target.tolist()):
+            for k in range(1, max(part) + 1):
+                at = [i for i, p in enumerate(part) if p == k]
+                self.assertIn(ids[at[0]], START.values())
+                self.assertEqual([right[i] for i in at[:-1]], [ids[i] for i in at[1:]])
+                self.assertEqual(right[at[-1]], SEP)
+            self.assertFalse(any(r for r, p in zip(right, part) if p <= 0))
+
+    def test_half_of_the_pairs_are_true(self):
+        for number in range(6):
+            self.assertEqual(self.maker.batch("itm", number)[1].tolist(), [1, 0] * 3)
+
+    def test_what_is_held_out_is_never_in_a_batch(self):
+        asked = [q.photo for kinds in self.maker.asked.values() for kind in kinds for q in kind]
+        self.assertFalse({4, 5, 6, 8, 11} & {*asked, *self.maker.described["en"], *self.maker.described["zh"]})
+
+    def test_a_class_swapped_in_is_tag_word_and_picture_at_once(self):
+        noun, c = "dog", 360
+        self.assertEqual(self.maker._swap("A dog runs .", "en", (noun, c), True), "An otter runs .")
+        draw = random.Random(4)
+        plain, mixed = self.maker.seen.cells([0])[0], self.maker._cells([0], [(noun, c)], draw)[0]
+        row = self.maker.seen.prototypes[c]
+        self.assertLess((mixed - row).norm(), (plain - row).norm())
+
+    def test_the_report_has_every_figure_and_becomes_a_card(self):
+        found = evaluate.report(self.model, self.maker, golden.ANSWERS, self.maker.hard, lambda _: None, 3)
+        self.assertEqual(set(found["captions"]) | set(found["matching"]), {"en", "zh"})
+        self.assertEqual(set(found["vqa"]), {"rules en", "rules zh", "cocoqa en", "easy-vqa en", "easy-vqa zh"})
+        text = card.text(found, self.model.shape, train.Settings(), 0, "minilm", "abc", 3, 3)
+        self.assertIn("| rules zh | colour |", text)
+
+
+class Made:
+    """Batches as `batches.Maker` gives them, out of thin air; `until` steps, then the power fails."""
+
+    def __init__(self, until=None):
+        self.mix, self.until, self.asked = golden.Mix(), until, 0
+
+    def batch(self, task, number):
+        self.asked += 1
+        if self.until and self.asked > self.until:
+            raise KeyboardInterrupt
+        g = torch.Generator().manual_seed(number + 100 * train.TASKS.index(task))
+        ids, cells = torch.randint(7, 40, (4, 5), generator=g).tolist(), torch.rand(4, 9, 96, generator=g)
+        if task in ("caption", "mlm"):
+            s = layout.captions([[row] for row in ids], [[]] * 4, cells)
+            return s, torch.randint(7, 40, s.ids.shape, generator=g)
+        return layout.sequence(ids, [[]] * 4, cells), torch.randint(0, 2, (4,), generator=g)
+
+
+class Loop(unittest.TestCase):
+    def test_a_run_that_was_stopped_ends_as_if_it_had_not(self):
+        settings, ends = train.Settings(steps=6, epoch=2), []
+        for until in (None, 3):
+            with tempfile.TemporaryDirectory() as folder:
+                if until:
+                    with self.assertRaises(KeyboardInterrupt):
+                        train.fit(golden.small()[0], Made(until), settings, folder, lambda _: None)
+                ends.append(train.fit(golden.small()[0], Made(), settings, folder, lambda _: None))
+        self.assertEqual(ends[0][1], ends[1][1])
+        for a, b in zip(ends[0][0].parameters(), ends[1][0].parameters()):
+            torch.testing.assert_close(a, b, atol=0, rtol=0)
 
 
 class Figures(unittest.TestCase):

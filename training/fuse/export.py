@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from . import batches
 from .model import TAGS_AT
+from .swap import Classes
 from .words import POSITIONS
 
 ID, BLOCK = "lite-fuse", 32
@@ -59,17 +60,26 @@ def config(shape, mix, unsure):
             "unsure_below": unsure}
 
 
+def tag_names():
+    """What the tower's classes are called as tags, by language."""
+    names = Classes().names
+    return {"en": [en for en, _ in names], "zh": [zh for _, zh in names]}
+
+
 def write_pack(out, model, words, labels, mix, unsure, metrics=None, card=None, align=None):
-    """The whole pack; returns its size in bytes. Without metrics (parity vectors) no card is written."""
+    """The whole pack; returns its size in bytes. Without a card (parity vectors) none is written, nor tags."""
     os.makedirs(out, exist_ok=True)
     tensors, notes = stored(model.state_dict())
     save_file(tensors, os.path.join(out, "model.safetensors"), metadata=notes)
-    for name, text in (("tokenizer.json", words.tokenizer), ("labels.json", json.dumps(labels, ensure_ascii=False)),
-                       ("config.json", json.dumps(config(model.shape, mix, unsure), indent=1) + "\n")):
+    beside = {"tokenizer.json": words.tokenizer, "labels.json": json.dumps(labels, ensure_ascii=False),
+              "config.json": json.dumps(config(model.shape, mix, unsure), indent=1) + "\n"}
+    if card:
+        beside["tags.json"] = json.dumps(tag_names(), ensure_ascii=False)
+    for name, text in beside.items():
         with open(os.path.join(out, name), "w", encoding="utf8") as f:
             f.write(text)
     files = []
-    for name in ("model.safetensors", "tokenizer.json", "labels.json", "config.json"):
+    for name in ("model.safetensors", *beside):
         with open(os.path.join(out, name), "rb") as f:
             raw = f.read()
         files.append({"name": name, "size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()})

@@ -55,11 +55,11 @@ def _joins(before, after):
     return wide(before) or wide(after)
 
 
-def cached(cache, source, *rest):
+def cached(cache, source, pack, captions, others):
     """`load`, kept in the cache folder: another choice of rows would be another model."""
-    path = os.path.join(cache, f"words_{source}.pt")
+    path = os.path.join(cache, f"words_{source}_{len(captions)}.pt")
     if not os.path.exists(path):
-        words = load(source, *rest)
+        words = load(source, pack, captions, others)
         torch.save({"tokenizer": words.tokenizer, "state": words.state, "said": words.said}, path + ".part")
         os.replace(path + ".part", path)
     return Words(**torch.load(path, weights_only=True))
