@@ -2,12 +2,11 @@
 their tags: in tags, caption, question and answer together. Must not know photos' files or models.
 """
 import os
-import random
 import re
 from collections import defaultdict
 
 from ..align.data import class_names
-from .questions import FORMS, NAMES, NOUNS, many_of, plural
+from .questions import NAMES, NOUNS, many_of, plural
 
 HERE = os.path.dirname(__file__)
 # Classes of the tower that are animals, and those that are things one can hold, ride or see in a street.
