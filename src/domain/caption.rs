@@ -6,6 +6,11 @@ use super::PhotoId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaptionSource {
     Person,
+    /// Read from a file beside the photo: a person's words, or another program's.
+    File {
+        /// The file's name, without its folder.
+        name: String,
+    },
     Model {
         /// Pack id.
         pack: String,

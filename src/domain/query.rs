@@ -19,7 +19,7 @@ pub enum Query {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
     pub photo: PhotoId,
-    /// Cosine in the Align model's joint space.
+    /// Cosine in the Align model's joint space; 1 where a caption was asked for and found.
     pub score: f32,
 }
 

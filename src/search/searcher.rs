@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::index::{FlatIndex, VectorIndex as _};
+use super::query::CaptionQuery;
 use super::{SearchError, is_blank};
 use crate::domain::{CancelToken, Embedding, Hit, Judgement, ModelId, PhotoId, Query, SearchCost};
 use crate::media;
@@ -115,6 +116,11 @@ impl Searcher {
         if matches!(query, Query::Text(text) if is_blank(text)) {
             return Err(SearchError::EmptyQuery);
         }
+        if let Query::Text(text) = query
+            && let Some(asked) = CaptionQuery::new(text)
+        {
+            return self.search_captions(reader, asked, limit, among, cancel);
+        }
         self.refresh(reader)?;
         let model = &self.model.spec().id;
         let Some(Loaded { id, index, damaged, .. }) = self.loaded.as_ref().filter(|l| !l.index.is_empty()) else {
@@ -144,6 +150,40 @@ impl Searcher {
             _ => Judgement::unknown(hits.len()),
         };
         Ok(Found { hits, cost, judgement, left_out: damaged.len() })
+    }
+
+    /// Photos whose captions hold some words, by the sentence that is left, else newest caption first.
+    fn search_captions(
+        &mut self,
+        reader: &Reader,
+        CaptionQuery { words, sentence }: CaptionQuery,
+        limit: usize,
+        among: Option<&HashSet<PhotoId>>,
+        cancel: &CancelToken,
+    ) -> Result<Found, SearchError> {
+        let sentence_only = is_blank(&words);
+        if !is_blank(&sentence) {
+            let query = Query::Text(sentence);
+            if sentence_only {
+                return self.search_among(reader, &query, limit, among, cancel);
+            }
+            let mut photos: HashSet<PhotoId> = reader.find_captions(&words, usize::MAX)?.photos.into_iter().collect();
+            photos.retain(|photo| among.is_none_or(|among| among.contains(photo)));
+            return self.search_among(reader, &query, limit, Some(&photos), cancel);
+        }
+        if sentence_only {
+            return Err(SearchError::EmptyQuery);
+        }
+        let start = Instant::now();
+        let found = reader.find_captions(&words, among.map_or(limit, |_| usize::MAX))?;
+        if found.cut {
+            log::warn!("the query is long: only its first words were looked for");
+        }
+        let wanted = found.photos.into_iter().filter(|photo| among.is_none_or(|among| among.contains(photo)));
+        let hits: Vec<Hit> = wanted.take(limit).map(|photo| Hit { photo, score: 1.0 }).collect();
+        let scan_ms = start.elapsed().as_secs_f32() * 1e3;
+        let cost = SearchCost { scanned: hits.len(), encode_ms: 0.0, scan_ms };
+        Ok(Found { judgement: Judgement::unknown(hits.len()), hits, cost, left_out: 0 })
     }
 
     fn encode_text(&self, text: &str) -> Result<Embedding, SearchError> {

@@ -5,6 +5,7 @@ use half::slice::HalfFloatSliceExt as _;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Row, ToSql};
 
+use super::history::CaptionAct;
 use crate::domain::{
     CaptionId, CaptionState, ContentHash, Embedding, FileStamp, FolderId, LatLon, ModelId, Photo, PhotoId, PhotoMeta,
     PhotoState, ReadFailure, SkippedReason,
@@ -58,6 +59,8 @@ impl<'a> Repr<'a> for &'a str {
 
 stored_as!(PhotoState: i64, Present = 0, Missing = 1, Failed = 2);
 stored_as!(CaptionState: &str, Draft = "draft", Accepted = "accepted");
+stored_as!(CaptionAct: &str,
+    Drafted = "drafted", Wrote = "wrote", Edited = "edited", Judged = "judged", Removed = "removed", TookIn = "took_in");
 // The same words as in the program's JSON.
 stored_as!(SkippedReason: &str,
     Unreadable = "unreadable", Empty = "empty", Damaged = "damaged", Unsupported = "unsupported",

@@ -12,16 +12,21 @@
 mod captions;
 mod codec;
 mod error;
+mod exported;
+mod history;
 mod jobs;
 mod open;
 mod path;
 mod read;
 mod rows;
 mod schema;
+mod words;
 mod write;
 
 pub use error::StoreError;
+pub use history::{CaptionAct, CaptionStep, CaptionStepId, CaptionSteps};
 pub use open::BUSY_TIMEOUT;
 pub use read::Reader;
-pub use rows::{Change, Counts, FolderRow, JobRow, KnownFile, ListScope, ModelInfo, ModelRow, StoredVector};
+pub use rows::{Change, Counts, FolderRow, JobRow, KnownFile, ListScope, ModelInfo, ModelRow, StoredVector, WordFile};
+pub use words::CaptionMatches;
 pub use write::Store;

@@ -38,6 +38,17 @@ pub enum Change {
     Returned { photo: PhotoId, stamp: FileStamp },
     /// Could not be read as a picture. What is known from before is kept.
     Failed { folder: FolderId, path: PathBuf, stamp: FileStamp, skipped: Skipped },
+    /// A file beside the photo holds words. Captions (language, text) that the photo has
+    /// already are not doubled; one that came from this file before gets its new text.
+    Words { photo: PhotoId, file: PathBuf, stamp: WordFile, captions: Vec<(String, String)>, tags: Vec<String> },
+}
+
+/// By what a file with words is known to be as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WordFile {
+    pub size_bytes: u64,
+    /// Nanoseconds since 1970; 0 before.
+    pub modified_ns: i64,
 }
 
 /// What makes an embedding space; two rows that differ anywhere are never compared.

@@ -5,6 +5,8 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::words;
+
 /// `PRAGMA application_id` of a library ("GLPS"): tells it from other programs' SQLite files.
 pub(super) const APPLICATION_ID: i32 = 0x474C_5053;
 
@@ -126,7 +128,66 @@ pub(super) const MIGRATIONS: &[&str] = &[
         INSERT INTO changes(photo) VALUES (new.id);
     END;
     ",
+    // 2: captions found by their words, what was done to them, tags, files written and read.
+    "
+    -- A copy of the captions with their words apart (see words.rs); rowid = caption.
+    -- prefix: one Chinese character is looked for as the beginning of a pair.
+    CREATE VIRTUAL TABLE caption_words USING fts5(words, tokenize = 'unicode61 remove_diacritics 2', prefix = 1);
+    CREATE TRIGGER caption_removed AFTER DELETE ON captions BEGIN
+        DELETE FROM caption_words WHERE rowid = old.id;
+    END;
+
+    -- Both only ever grow (see history.rs).
+    CREATE TABLE caption_steps (
+        id        INTEGER PRIMARY KEY,
+        act       TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        reverses  INTEGER REFERENCES caption_steps(id),             -- NULL: neither an undo nor a redo
+        below     INTEGER REFERENCES caption_steps(id),             -- in its own stack
+        undo_top  INTEGER REFERENCES caption_steps(id),
+        redo_top  INTEGER REFERENCES caption_steps(id)
+    ) STRICT;
+    CREATE TABLE caption_edits (
+        step          INTEGER NOT NULL REFERENCES caption_steps(id),
+        caption       INTEGER NOT NULL,
+        existed       INTEGER NOT NULL,
+        -- As the step found it; NULL where it did not exist.
+        photo         INTEGER,
+        text          TEXT,
+        lang          TEXT,
+        source        TEXT,
+        model         TEXT,
+        model_version TEXT,
+        settings      TEXT,
+        state         TEXT,
+        created_s     INTEGER,
+        PRIMARY KEY (step, caption)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE tags (
+        photo INTEGER NOT NULL REFERENCES photos(id) ON DELETE CASCADE,
+        tag   TEXT NOT NULL,
+        PRIMARY KEY (photo, tag)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Files that this program wrote, to tell them from people's own.
+    CREATE TABLE exports (
+        path   BLOB PRIMARY KEY,
+        digest BLOB NOT NULL CHECK (length(digest) = 32)            -- BLAKE3 of the whole file
+    ) STRICT, WITHOUT ROWID;
+    -- Files beside photos whose words were taken in, as they were then.
+    CREATE TABLE word_files (
+        path        BLOB PRIMARY KEY,
+        size_bytes  INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
+
+/// What SQL alone cannot do to the rows that a migration finds.
+fn fill(conn: &Connection, version: i64) -> rusqlite::Result<()> {
+    if version == 2 { words::put_all(conn) } else { Ok(()) }
+}
 
 /// How many migrations this program knows.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -144,6 +205,7 @@ pub(super) fn migrate(conn: &mut Connection, target: i64) -> rusqlite::Result<()
         let from = version(&tx)?;
         if from < target {
             tx.execute_batch(MIGRATIONS[from as usize])?;
+            fill(&tx, from + 1)?;
             tx.pragma_update(None, "user_version", from + 1)?;
         }
         tx.commit()?;
@@ -178,6 +240,24 @@ mod tests {
                 assert_eq!(described(&conn), expected, "from version {old}");
             }
         }
+    }
+
+    #[test]
+    fn captions_of_an_old_library_are_found_by_their_words() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, 1).unwrap();
+        conn.execute_batch(
+            "INSERT INTO captions (text, lang, source, state, created_s) VALUES ('海边的狗', 'zh', 'person', 'accepted', 0)",
+        )
+        .unwrap();
+        migrate(&mut conn, VERSION).unwrap();
+        let hits = |conn: &Connection| {
+            let sql = "SELECT count(*) FROM caption_words WHERE caption_words MATCH '\"海边\"'";
+            conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!(hits(&conn), 1);
+        conn.execute_batch("DELETE FROM captions").unwrap();
+        assert_eq!(hits(&conn), 0);
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! Changes to the library. Every call is one transaction under SQLite's write lock.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::StoreError;
 use super::codec::{PathBytes, stamp_values, vector_to_blob};
+use super::history::{CaptionAct, CaptionStepId};
 use super::open::{self, Access, Database};
 use super::read::{Reader, dim, find_model, roots};
-use super::rows::{Change, ModelRow, StoredVector};
+use super::rows::{Change, ModelRow, StoredVector, WordFile};
+use super::{StoreError, captions, history};
 use crate::domain::{ContentHash, Embedding, FileStamp, FolderId, ModelId, PhotoId, PhotoMeta, PhotoState, Skipped};
 
 /// How far the log of changes reaches back. A search index further behind reads everything anew.
@@ -166,7 +168,7 @@ impl Store {
                         .execute(params![parked(*photo), photo])?;
                 }
             }
-            let batch = Batch { tx, roots: roots(tx)?, models: dims };
+            let batch = Batch { tx, roots: roots(tx)?, models: dims, step: Cell::new(None) };
             let answers = changes.iter().map(|change| batch.apply(change)).collect();
             tx.prepare_cached("DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM changes) - ?1")?
                 .execute([LOG_KEPT])?;
@@ -210,6 +212,8 @@ struct Batch<'a> {
     roots: Vec<(FolderId, PathBuf)>,
     /// The models that the batch names; `None`: not in the library.
     models: HashMap<ModelId, Option<usize>>,
+    /// All words that a batch takes in are undone as one.
+    step: Cell<Option<CaptionStepId>>,
 }
 
 impl Batch<'_> {
@@ -251,7 +255,37 @@ impl Batch<'_> {
                 Ok(None)
             }
             Change::Failed { folder, path, stamp, skipped } => self.failed(*folder, path, stamp, skipped),
+            Change::Words { photo, file, stamp, captions, tags } => self.words(*photo, file, stamp, captions, tags),
         }
+    }
+
+    fn words(
+        &self,
+        photo: PhotoId,
+        file: &Path,
+        stamp: &WordFile,
+        captions: &[(String, String)],
+        tags: &[String],
+    ) -> rusqlite::Result<Option<PhotoId>> {
+        let Some(photo) = self.existing(photo)? else { return Ok(None) };
+        if !captions.is_empty() {
+            let step = match self.step.get() {
+                Some(step) => step,
+                None => history::begin(self.tx, CaptionAct::TookIn)?,
+            };
+            self.step.set(Some(step));
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            captions::take_in(self.tx, step, photo, &name, captions)?;
+        }
+        for tag in tags {
+            self.tx
+                .prepare_cached("INSERT OR IGNORE INTO tags (photo, tag) VALUES (?1, ?2)")?
+                .execute(params![photo, tag])?;
+        }
+        self.tx
+            .prepare_cached("INSERT OR REPLACE INTO word_files (path, size_bytes, modified_ns) VALUES (?1, ?2, ?3)")?
+            .execute(params![PathBytes::encode(file), stamp.size_bytes.cast_signed(), stamp.modified_ns])?;
+        Ok(Some(photo))
     }
 
     /// The innermost root around `path`; where no root is, the one that was named, if it is still watched.
