@@ -8,6 +8,7 @@ mod pipeline;
 mod plan;
 mod rate;
 mod survey;
+mod words;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -200,6 +201,8 @@ impl Run<'_> {
             report.indexed = outcome.indexed;
             report.stages = outcome.stages;
         }
+        let walked: Vec<_> = self.roots.iter().map(|root| root.folder).collect();
+        words::take_in(&walked, reader, library, self.control.token())?;
         report.skipped.sort_by(|a, b| a.path.cmp(&b.path));
         report.cancelled = self.control.token().is_cancelled();
         report.secs = started.elapsed().as_secs_f32();

@@ -18,6 +18,7 @@ mod png;
 mod resize;
 mod thumbnail;
 pub mod walk;
+pub mod xmp;
 
 use std::path::Path;
 
