@@ -13,6 +13,7 @@ pub mod device;
 pub mod domain;
 pub mod engine;
 pub mod eval;
+pub mod export;
 pub mod indexing;
 pub mod media;
 pub mod models;

@@ -13,10 +13,14 @@ mod cli_fuse;
 mod engine;
 #[path = "it/eval.rs"]
 mod eval;
+#[path = "it/export.rs"]
+mod export;
 #[path = "it/fuse.rs"]
 mod fuse;
 #[path = "it/indexing.rs"]
 mod indexing;
+#[path = "it/ledger.rs"]
+mod ledger;
 #[path = "it/lite_align.rs"]
 mod lite_align;
 #[path = "it/media.rs"]

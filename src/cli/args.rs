@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::DeviceRequest;
 
@@ -77,6 +77,11 @@ pub enum Command {
         after_help = "Examples:\n  glimpse match a.jpg \"a dog on a beach\"\n  glimpse match --pairs pairs.jsonl --json"
     )]
     Match(MatchArgs),
+    /// Take captions out: text files, a table, JSON lines or XMP sidecars
+    #[command(
+        after_help = "Examples:\n  glimpse export --format txt --out ~/captions\n  glimpse export --format xmp --beside --accepted --dry-run\n  glimpse export --format csv --out captions.csv --bom --lang zh\n  glimpse export --format jsonl --out dogs.jsonl --query caption:dog"
+    )]
+    Export(ExportArgs),
     /// Print the vector of a text or an image
     #[command(
         after_help = "Examples:\n  glimpse embed text \"a red car\" --json\n  glimpse embed image a.jpg b.jpg --json"
@@ -223,6 +228,59 @@ pub struct Features {
     /// Region features for OSCAR, VinVL, UNITER and VLP: a .tsv, an .npz or a folder of them
     #[arg(long, value_name = "FILE")]
     pub regions: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What kind of files
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// A file for csv and jsonl, a folder for txt and xmp
+    #[arg(
+        long,
+        value_name = "FILE or FOLDER",
+        required_unless_present = "beside",
+        required_if_eq_any = [("format", "csv"), ("format", "jsonl")]
+    )]
+    pub out: Option<PathBuf>,
+    /// Put txt and xmp files next to the photos
+    #[arg(long, conflicts_with = "out")]
+    pub beside: bool,
+    /// Only the photos that `search` finds for this (`caption:word`: all whose caption holds it)
+    #[arg(long, value_name = "TEXT")]
+    pub query: Option<String>,
+    /// Only accepted captions, no drafts
+    #[arg(long)]
+    pub accepted: bool,
+    /// Only captions in this language: en, zh, ...
+    #[arg(long, value_name = "L")]
+    pub lang: Option<String>,
+    /// What new sidecars are called: photo.xmp (stem) or photo.jpg.xmp (full)
+    #[arg(long, value_enum, value_name = "stem|full")]
+    pub xmp_name: Option<SidecarName>,
+    /// Mark a csv file as UTF-8, for Excel
+    #[arg(long)]
+    pub bom: bool,
+    /// Also tell where the photos were taken
+    #[arg(long)]
+    pub gps: bool,
+    /// List what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Txt,
+    Csv,
+    Jsonl,
+    Xmp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SidecarName {
+    Stem,
+    Full,
 }
 
 #[derive(Debug, Args)]
@@ -396,6 +454,10 @@ mod tests {
             &["ask", "a.jpg", "what", "--questions", "q"],
             &["match", "a.jpg"],
             &["match", "a.jpg", "--pairs", "p"],
+            &["export", "--format", "txt"],
+            &["export", "--format", "png", "--beside"],
+            &["export", "--format", "txt", "--beside", "--out", "x"],
+            &["export", "--format", "csv", "--beside"],
         ] {
             assert_eq!(parse(args).map(|_| ()).map_err(|e| e.exit_code()), Err(2), "{args:?}");
         }

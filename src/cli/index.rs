@@ -84,7 +84,7 @@ pub fn index_folders(
     }
     let job = store.job_started("index")?;
     let mut encoder: &dyn AlignModel = model;
-    let mut bar = Bar { shown: session.shows_progress(), last: None };
+    let mut bar = Bar::new(session.shows_progress());
     let report = run.run(&reader, &mut encoder, &mut store, &mut bar);
     bar.clear();
     // The run's own error is the one to report.
@@ -97,7 +97,7 @@ pub fn index_folders(
 }
 
 /// One line on the terminal that is written over and over; nothing elsewhere.
-struct Bar {
+pub struct Bar {
     shown: bool,
     last: Option<Instant>,
 }
@@ -105,8 +105,13 @@ struct Bar {
 impl Bar {
     const EVERY: Duration = Duration::from_millis(200);
 
-    fn clear(&mut self) {
-        if self.shown && self.last.is_some() {
+    pub fn new(shown: bool) -> Self {
+        Self { shown, last: None }
+    }
+
+    /// Takes the line away, before something else is said.
+    pub fn clear(&mut self) {
+        if self.shown && self.last.take().is_some() {
             eprint!("\r\x1b[K");
         }
     }

@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod embed;
 mod eval;
+mod export;
 mod fuse;
 mod index;
 mod lines;
@@ -85,6 +86,7 @@ pub fn run(cli: Cli) -> Next {
         Command::Caption(args) => caption::caption(&session, &args, &mut out),
         Command::Ask(args) => ask::ask(&session, &args, &mut out),
         Command::Match(args) => matching::matching(&session, &args, &mut out),
+        Command::Export(args) => export::export(&session, &args, &mut out),
         Command::Embed { what } => embed::embed(&session, &what, &mut out),
         Command::Status => status::status(&session, &mut out),
         Command::Folders { what } => status::folders(&session, &what, &mut out),

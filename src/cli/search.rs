@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::domain::{Hit, Photo, Query};
+use crate::domain::{Hit, Photo, PhotoId, Query};
 use crate::models::align::AlignModel;
 use crate::models::fuse::Regions;
 use crate::search::rerank::{Judged, rerank};
@@ -79,7 +79,8 @@ pub struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn open(session: &'a Session) -> Result<Self> {
+    /// The library, with the model that it is searched with.
+    pub fn open(session: &'a Session) -> Result<Self> {
         let model = session.align(Some(&session.reader()?))?;
         Self::with_model(session, model)
     }
@@ -94,20 +95,7 @@ impl<'a> Desk<'a> {
     /// Hits with the paths they stand for.
     fn find(&mut self, query: &Query, limit: usize) -> Result<Vec<(PathBuf, Judged)>> {
         let wanted = self.judge.as_ref().map_or(limit, |(_, best)| limit.max(*best));
-        let Found { hits, cost, left_out, .. } =
-            self.searcher.search(&self.reader, query, wanted, &self.session.cancel)?;
-        if left_out > 0 {
-            log::warn!(
-                "{} left out: the stored vector is damaged; index again",
-                plural(left_out as u64, "photo was", "photos were")
-            );
-        }
-        log::info!(
-            "{} photos looked at, {:.1} ms to encode, {:.1} ms to scan",
-            cost.scanned,
-            cost.encode_ms,
-            cost.scan_ms
-        );
+        let hits = self.hits(query, wanted)?;
         let ids: Vec<_> = hits.iter().map(|hit| hit.photo).collect();
         let photos = self.reader.photos(&ids)?;
         let photo_of = |hit: &Hit| photos.iter().find(|photo| photo.id == hit.photo);
@@ -121,6 +109,29 @@ impl<'a> Desk<'a> {
         let ranked = rerank(&hits, &scores).into_iter();
         let located = ranked.filter_map(|judged| Some((photo_of(&judged.hit)?.path.clone(), judged)));
         Ok(located.take(limit).collect())
+    }
+
+    /// The photos found, best first; not judged.
+    pub fn photos(&mut self, query: &Query, limit: usize) -> Result<Vec<PhotoId>> {
+        Ok(self.hits(query, limit)?.into_iter().map(|hit| hit.photo).collect())
+    }
+
+    fn hits(&mut self, query: &Query, limit: usize) -> Result<Vec<Hit>> {
+        let Found { hits, cost, left_out, .. } =
+            self.searcher.search(&self.reader, query, limit, &self.session.cancel)?;
+        if left_out > 0 {
+            log::warn!(
+                "{} left out: the stored vector is damaged; index again",
+                plural(left_out as u64, "photo was", "photos were")
+            );
+        }
+        log::info!(
+            "{} photos looked at, {:.1} ms to encode, {:.1} ms to scan",
+            cost.scanned,
+            cost.encode_ms,
+            cost.scan_ms
+        );
+        Ok(hits)
     }
 
     /// Hits of a query, as `search` prints them for one and, with JSON, for each of a file.

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Crates that belong to some modules alone.
-const OWNED: [(&str, &[&str]); 8] = [
+const OWNED: [(&str, &[&str]); 10] = [
     ("rusqlite", &["store"]),
     ("egui", &["app"]),
     ("eframe", &["app"]),
@@ -24,6 +24,8 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("candle_core", &["models", "gpu"]),
     ("tokenizers", &["models"]),
     ("walkdir", &["media"]),
+    ("quick_xml", &["media"]),
+    ("csv", &["export"]),
 ];
 
 fn layer(module: &str) -> usize {
