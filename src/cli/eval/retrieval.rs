@@ -64,12 +64,17 @@ pub fn run(session: &Session, Captioned { dataset, lang }: &Captioned, out: &mut
 
 /// Vectors of all texts.
 pub fn encode_texts(session: &Session, model: &dyn AlignModel, texts: &[&str]) -> Result<Vec<Embedding>> {
+    // Texts of like length together: padding would cost half the time.
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|&i| texts[i].len());
     let mut vectors = Vec::with_capacity(texts.len());
-    for batch in texts.chunks(TEXTS) {
+    for batch in order.chunks(TEXTS) {
         session.stop_if_interrupted()?;
-        vectors.extend(model.encode_texts(batch)?);
+        let said: Vec<&str> = batch.iter().map(|&i| texts[i]).collect();
+        vectors.extend(batch.iter().copied().zip(model.encode_texts(&said)?));
     }
-    Ok(vectors)
+    vectors.sort_unstable_by_key(|&(i, _)| i);
+    Ok(vectors.into_iter().map(|(_, vector)| vector).collect())
 }
 
 /// Vectors of all pictures, with the seconds spent on decoding (with preparing) and in the tower.
