@@ -3,14 +3,15 @@ import argparse
 import json
 import os
 import time
+from dataclasses import replace
 
 import torch
 
 from . import card, export
-from .corpus import Corpus, vectors
+from .corpus import Corpus
 from .measure import distributions, unrelated_texts
-from .text import states
-from .train import Settings, fit, report
+from .towers import Frozen, Tuned, refresh
+from .train import FROZEN, TUNING, WHOLE, Model, assemble, fit, new_members, report
 
 HELD_OUT_PHOTOS, HELD_OUT_SEED = 450, 1
 
@@ -21,7 +22,9 @@ def main():
     a.add_argument("--cache", required=True, help="a folder for features and logs; a second run goes on from what it holds")
     a.add_argument("--out", required=True, help="the pack's folder")
     a.add_argument("--seed", type=int, default=1)
-    a.add_argument("--epochs", type=int, default=Settings.epochs)
+    a.add_argument("--members", type=int, default=3, help="pairs of projections that speak side by side")
+    a.add_argument("--epochs", type=int, default=FROZEN.epochs, help="of the heads alone")
+    a.add_argument("--tuning-epochs", type=int, default=TUNING.epochs, help="of the towers' last layers with them")
     a.add_argument("--threads", type=int, default=os.cpu_count())
     a.add_argument("--quick", action="store_true", help="fewer texts and no mirrored photos")
     o = a.parse_args()
@@ -38,30 +41,46 @@ def main():
 
 def run(o, log):
     corpus = Corpus(o.datasets, o.cache, log, o.quick)
-    settings = Settings(seed=o.seed, epochs=o.epochs)
-    # First without 450 cocoqa photos, to measure on them; then the shipped heads, on everything.
     order = torch.randperm(len(corpus.qa.paths), generator=torch.Generator().manual_seed(HELD_OUT_SEED))
     held_out = sorted(order[:HELD_OUT_PHOTOS].tolist())
-    measured = report(corpus, fit(corpus, settings, held_out, log), held_out)[0]
+    kept = lambda stage, epochs: os.path.join(o.cache, f"{stage}_seed{o.seed}_members{o.members}_epochs{epochs}.pt")
+    model = Model(Frozen(), new_members(corpus, o.members, o.seed))
+    model = fit(corpus, model, replace(FROZEN, seed=o.seed, epochs=o.epochs), held_out, log, kept("heads", o.epochs))
+    log("heads: " + json.dumps(report(corpus, assemble(corpus, model.members), held_out)[0]))
+    model.towers = Tuned(corpus)
+    tuning = replace(TUNING, seed=o.seed, epochs=o.tuning_epochs)
+    model = fit(corpus, model, tuning, held_out, log, kept("tuning", o.tuning_epochs))
+    view, heads = settle(corpus, model, log)
+    measured = report(view, heads, held_out)[0]
     log("held out: " + json.dumps(measured))
-    heads = export.rounded(fit(corpus, settings, [], log))
-    metrics, images, texts = report(corpus, heads, [])
+    # What ships goes on from there, on everything.
+    model = fit(corpus, model, replace(WHOLE, seed=o.seed), [], log, kept("whole", WHOLE.epochs))
+    view, heads = settle(corpus, model, log)
+    metrics, images, texts = report(view, heads, [])
     for name in ("cocoqa_statements_held_out", "cocoqa_objects_held_out"):
         metrics[name] = measured[name]
     metrics["vocabulary"] = {"rows": len(corpus.kept), "of": len(corpus.source.pieces), "val": corpus.vocabulary_loss}
     log("shipped: " + json.dumps(metrics))
-    calibration = calibrate(corpus, heads, images, texts, o.cache, log)
+    calibration = calibrate(view, heads, images, texts)
     log("calibration: " + json.dumps(calibration))
+    settings = {"seed": o.seed, "members": o.members, "epochs": [o.epochs, o.tuning_epochs, WHOLE.epochs]}
     size = export.write_pack(o.out, corpus, heads, metrics, calibration, lambda h: card.text(metrics, calibration, settings, h))
     log(f"wrote {o.out}: {size / 1e6:.1f} MB")
 
 
-def calibrate(corpus, heads, images, texts, cache, log):
+def settle(corpus, model, log):
+    """The tuned layers put into the corpus's towers as the pack keeps them: (the corpus as those see it, the heads)."""
+    model.towers.write_back(corpus)
+    view = refresh(corpus, model.towers, log)
+    return view, export.rounded(assemble(view, model.members))
+
+
+def calibrate(corpus, heads, images, texts):
     """Score distributions on val, for all texts and for each language."""
     own = {k: (texts[k] * images[corpus.val.said[k].of]).sum(1) for k in texts}
     with torch.no_grad():
-        away = {k: heads.encode_texts(vectors(states(corpus.tower, t, cache, f"unrelated_{k}", log))) @ images.T
-                for k, t in unrelated_texts().items()}
+        read = lambda texts: torch.cat([corpus.tower(corpus.tower.ids([t])) for t in texts])
+        away = {k: heads.encode_texts(read(t)) @ images.T for k, t in unrelated_texts().items()}
     both = distributions(torch.cat([own["en"], own["zh"]]), torch.cat(list(away.values())))
     return {**both, "by_language": {k: distributions(own[k], away[k]) for k in texts}}
 

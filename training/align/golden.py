@@ -11,11 +11,12 @@ import os
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from . import image
-from .heads import WIDTH, ClassChannel, Heads, ImageHead, TextHead
-from .text import Source, TextTower
+from .heads import WIDTH, ClassChannel, Heads, Member
+from .text import Source, TextTower, dequantise, dequantise_q8
 
 PHOTOS = ["fig-in-a-red-bowl", "窗边的两只狗", "kite", "raccoon", "clock", "wine-and-a-drum", "nuthatch-on-a-tree", "湖边的小船"]
 TEXTS = ["two dogs look out of a window", "a kite in a blue sky", "raccoon", "Boats on the shore of a lake at sunset .", "wine",
@@ -31,13 +32,25 @@ def load(pack):
         for name, parameter in image.published_names(net).items():
             parameter.copy_(weights[name])
     zero = torch.zeros
-    heads = Heads(ImageHead(), TextHead(zero(WIDTH)), ClassChannel(zero(1000, WIDTH), zero(WIDTH, WIDTH), zero(WIDTH)), image.classifier(net))
+    count = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("members."))
+    heads = Heads([Member(zero(WIDTH)) for _ in range(count)], zero(WIDTH, WIDTH * count),
+                  ClassChannel(zero(1000, WIDTH), zero(WIDTH, WIDTH), zero(WIDTH)), image.classifier(net))
     heads.load_state_dict(state)
     source = Source()
     with open(os.path.join(pack, "tokenizer.json"), encoding="utf8") as f:
         pieces = [p for p, _ in json.load(f)["model"]["vocab"]]
     place = {p: i for i, (p, _) in reversed(list(enumerate(source.pieces)))}
-    return net, heads.eval(), TextTower(source, [place[p] for p in pieces]).eval()
+    tower = TextTower(source, [place[p] for p in pieces]).eval()
+    tower.load_state_dict(stored_text(os.path.join(pack, "text.safetensors")))
+    return net, heads.eval(), tower
+
+
+def stored_text(path):
+    """The text tower's parameters, de-quantised."""
+    with safe_open(path, "np") as f:
+        layout = f.metadata() or {}
+        numbers = {"q4_0": dequantise, "q8_0": dequantise_q8, None: torch.from_numpy}
+        return {k.removeprefix("text_model."): numbers[layout[k].split()[0] if k in layout else None](f.get_tensor(k)) for k in f.keys()}
 
 
 @torch.no_grad()

@@ -1,16 +1,19 @@
-"""What is trained on the towers: two projections into one space, and the class-name channel beside them.
+"""What is trained on the towers: projections into one space, and the class-name channel beside them.
 
 A photo's vector is [sqrt(1-s) * u, sqrt(s) * c]: u from the grid, c the names of the photo's most
 probable ImageNet classes (ConSE, Norouzi et al. 2013, arXiv:1312.5650). A text's vector is the same
-of its own projections, so one dot product adds both channels.
+of its own projections, so one dot product adds both channels. The photo's share s is fixed; a text's
+grows with how near it is to the name of a class: the channel serves names, and is noise to sentences.
 """
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-WIDTH, GRID_WIDTH, INNER, POOLS, BEST_CLASSES = 384, 1280, 1024, 4, 10
-# The class channel's share: weight 0.3 beside a first channel of weight 1.
+WIDTH, GRID_WIDTH, INNER, POOLS, BEST_CLASSES = 384, 1280, 512, 4, 10
+# The class channel's share of a photo's vector.
 CLASS_SHARE = 0.3 / 1.3
+# Its share of a text's, from a text that is far from every class's name to one that is near.
+TEXT_SHARES, NEAR_NAMES = (0.07, 0.35), (0.5, 0.75)
 
 
 class Projection(nn.Module):
@@ -82,25 +85,51 @@ class ClassChannel(nn.Module):
         return F.normalize(self.map(x), dim=-1)
 
 
-class Heads(nn.Module):
-    """Both towers' features -> the joint space [B,768]."""
+class Member(nn.Module):
+    """One pair of projections into a space of its own, and the temperature it is trained with."""
 
-    def __init__(self, image, text, classes, classifier):
+    def __init__(self, mean, dropout=0.3):
         super().__init__()
-        self.image, self.text, self.classes = image, text, classes
+        self.image, self.text = ImageHead(dropout), TextHead(mean)
+
+
+class Heads(nn.Module):
+    """Both towers' features -> the joint space [B,768].
+
+    Several members, trained with different seeds, speak side by side; `merge` is the common part of their spaces.
+    """
+
+    def __init__(self, members, merge, classes, classifier):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.merge = nn.Linear(WIDTH * len(members), WIDTH, bias=False)
+        with torch.no_grad():
+            self.merge.weight.copy_(merge)
+        self.classes = classes
         self.classifier = classifier  # (weight, bias), frozen, from the image tower
 
-    def joint(self, u, c):
-        return torch.cat([(1 - CLASS_SHARE) ** 0.5 * u, CLASS_SHARE ** 0.5 * c], -1)
+    def joint(self, parts, c, share):
+        """`share` [B,1] or a number."""
+        u = F.normalize(self.merge(torch.cat(parts, -1)), dim=-1)
+        return torch.cat([(1 - share) ** 0.5 * u, share ** 0.5 * c], -1)
 
     def encode_images(self, grid):
         """Grid [B,81,1280] -> unit vectors [B,768]."""
         pooled = grid.mean(1) if grid.dim() == 3 else grid
-        return self.joint(self.image(grid), self.classes.image(F.linear(pooled, *self.classifier)))
+        return self.joint([m.image(grid) for m in self.members], self.classes.image(F.linear(pooled, *self.classifier)), CLASS_SHARE)
 
     def encode_texts(self, x):
         """Sentence vectors [B,384] -> unit vectors [B,768]."""
-        return self.joint(self.text(x), self.classes.text(x))
+        c = self.classes.text(x)
+        near = (c @ self.classes.names.T).max(1, keepdim=True).values
+        (low, high), (far, close) = TEXT_SHARES, NEAR_NAMES
+        return self.joint([m.text(x) for m in self.members], c, low + (high - low) * ((near - far) / (close - far)).clamp(0, 1))
+
+
+def common_space(vectors):
+    """The directions [384,D] that hold most of the members' vectors [N,D], so that dot products stay (uncentred PCA)."""
+    _, directions = torch.linalg.eigh((vectors.T @ vectors).double())
+    return directions[:, -WIDTH:].T.float()
 
 
 def fit_class_channel(english, chinese, owner, pairs, ridge=0.3):

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
@@ -55,18 +56,61 @@ class Trunk(nn.Module):
         return x, self.tail(x)
 
 
+def fold(conv, norm):
+    """A convolution with the batch norm behind it: (weight [out,in,h,w], bias [out])."""
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return (conv.weight * scale[:, None, None, None]).detach(), (norm.bias - norm.running_mean * scale).detach()
+
+
+def unfold(weight, bias, conv, norm):
+    """Writes what `fold` gave, tuned, back into the pair it came from."""
+    with torch.no_grad():
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        conv.weight.copy_(weight.view_as(conv.weight) / scale[:, None, None, None])
+        norm.bias.copy_(bias + norm.running_mean * scale)
+
+
+class Folded(nn.Module):
+    """A 1x1 or depthwise convolution with its batch norm, on [B,9,9,C]."""
+
+    def __init__(self, conv, norm):
+        super().__init__()
+        weight, bias = fold(conv, norm)
+        self.pointwise = weight.shape[-1] == 1
+        self.weight, self.bias = nn.Parameter(weight.flatten(1) if self.pointwise else weight), nn.Parameter(bias)
+
+    def forward(self, x):
+        if self.pointwise:
+            return F.linear(x, self.weight, self.bias)
+        # Channels stay last in memory: twice as fast here.
+        y = F.conv2d(x.permute(0, 3, 1, 2), self.weight, self.bias, padding=self.weight.shape[-1] // 2, groups=len(self.weight))
+        return y.permute(0, 2, 3, 1)
+
+
 class Tail(nn.Module):
-    """The blocks that can be tuned: activations [B,208,9,9] -> grid [B,81,1280]."""
+    """The blocks that can be tuned, batch norm folded: activations [B,208,9,9] -> grid [B,81,1280]."""
 
     def __init__(self, net):
         super().__init__()
-        self.blocks = nn.ModuleList(net._blocks[LAST_FROZEN_BLOCK + 1:])
-        self.conv, self.norm, self.activation = net._conv_head, net._bn1, net._swish
+        self.parts = nn.ModuleList(Folded(conv, norm) for conv, norm in self.pairs(net))
+
+    @staticmethod
+    def pairs(net):
+        for b in net._blocks[LAST_FROZEN_BLOCK + 1:]:
+            yield from ((b._expand_conv, b._bn0), (b._depthwise_conv, b._bn1), (b._project_conv, b._bn2))
+        yield net._conv_head, net._bn1
 
     def forward(self, x):
-        for block in self.blocks:
-            x = block(x)
-        return self.activation(self.norm(self.conv(x))).flatten(2).transpose(1, 2)
+        x = x.permute(0, 2, 3, 1)
+        for i in range(0, len(self.parts) - 1, 3):
+            expand, depthwise, project = self.parts[i:i + 3]
+            y = project(F.relu6(depthwise(F.relu6(expand(x)))))
+            x = x + y if x.shape == y.shape else y
+        return F.relu6(self.parts[-1](x)).flatten(1, 2)
+
+    def write_back(self, net):
+        for part, (conv, norm) in zip(self.parts, self.pairs(net)):
+            unfold(part.weight, part.bias, conv, norm)
 
 
 def session(cache, threads):

@@ -99,6 +99,21 @@ def dequantise(blocks):
     return torch.from_numpy(((np.concatenate([q & 15, q >> 4], 1).astype(np.float32) - 8) * scale).reshape(rows, -1))
 
 
+def quantise_q8(matrix):
+    """ggml Q8_0: a f16 scale, then 32 signed bytes. f32 [R,C] -> U8 [R,C/32*34]."""
+    b = matrix.detach().numpy().reshape(-1, BLOCK)
+    scale = (np.abs(b).max(1, keepdims=True) / 127).astype(np.float16)
+    wide = np.where(scale > 0, scale, 1).astype(np.float32)
+    q = np.clip(np.round(b / wide), -127, 127).astype(np.int8)
+    return np.concatenate([scale.view(np.uint8), q.view(np.uint8)], 1).reshape(len(matrix), -1)
+
+
+def dequantise_q8(blocks):
+    b = blocks.reshape(-1, BLOCK + 2)
+    scale, q = b[:, :2].copy().view("<f2").astype(np.float32), b[:, 2:].copy().view(np.int8)
+    return torch.from_numpy((q.astype(np.float32) * scale).reshape(len(blocks), -1))
+
+
 def build_tokenizer(source, kept=None):
     """XLM-R's unigram model, whole or cut to the rows `kept` (ascending source ids; row i becomes id i)."""
     pieces = source.pieces if kept is None else [source.pieces[i] for i in kept]
@@ -212,13 +227,18 @@ class TextTower(nn.Module):
 
     def upper(self, x, seen):
         """[B,L,384] and which tokens are real [B,L] -> unit sentence vectors [B,384]."""
-        mask = attention_mask(seen)
-        for layer in self.encoder["layer"][FIRST_TUNED_LAYER:]:
-            x = layer(x, mask)
-        return F.normalize((x * seen[..., None]).sum(1), dim=1)
+        return upper(self.encoder["layer"][FIRST_TUNED_LAYER:], x, seen)
 
     def forward(self, ids):
         return self.upper(self.lower(ids), ids != self.pad)
+
+
+def upper(layers, x, seen):
+    """The last `layers` over [B,L,384], then the mean of the real tokens `seen` [B,L], to unit length [B,384]."""
+    mask = attention_mask(seen)
+    for layer in layers:
+        x = layer(x, mask)
+    return F.normalize((x * seen[..., None]).sum(1), dim=1)
 
 
 def attention_mask(seen):
@@ -235,6 +255,9 @@ class States:
 
     def __len__(self):
         return len(self.vectors)
+
+    def row(self, i):
+        return self.flat[self.ends[i]:self.ends[i + 1]]
 
 
 def session(tower, cache, threads):

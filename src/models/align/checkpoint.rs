@@ -115,7 +115,7 @@ impl<T: Towers> AlignModel for Checkpoint<T> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let pixels = stack(batch, self.towers.image_side(), &self.device)?;
+        let pixels = Pixels::stack(batch, self.towers.image_side(), &self.device)?;
         embeddings(&self.towers.images(&pixels)?)
     }
 
@@ -134,22 +134,6 @@ impl<T: Towers> AlignModel for Checkpoint<T> {
             Device::Metal(_) => "metal",
         }
     }
-}
-
-/// One tensor `[batch, 3, side, side]`.
-pub fn stack(batch: &[Pixels], side: usize, device: &Device) -> Result<Tensor, ModelError> {
-    let mut all = Vec::with_capacity(batch.len() * 3 * side * side);
-    for Pixels(pixels) in batch {
-        if pixels.len() != 3 * side * side {
-            return Err(candle_core::Error::Msg(format!(
-                "{} numbers for a picture of {side}x{side} pixels",
-                pixels.len()
-            ))
-            .into());
-        }
-        all.extend_from_slice(pixels);
-    }
-    Ok(Tensor::from_vec(all, (batch.len(), 3, side, side), device)?)
 }
 
 /// Each row `[batch, dim]` scaled to unit length, or why it cannot be.

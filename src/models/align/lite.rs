@@ -4,8 +4,9 @@
 //! A photo's vector is two channels side by side. The first attends over the grid
 //! and projects; the second averages the names of the most probable ImageNet
 //! classes (ConSE, Norouzi et al. 2013, <https://arxiv.org/abs/1312.5650>). A text's
-//! vector is its sentence vector through two projections of its own, so that one
-//! dot product adds both channels. The towers are `efficientnet` and `bert`; this
+//! vector is its sentence vector through projections of its own, so that one
+//! dot product adds both channels; the nearer the text is to a class's name, the more
+//! the second counts. The towers are `efficientnet` and `bert`; this
 //! file must not hold what they share with ALIGN.
 
 use candle_core::{Device, Tensor};
@@ -16,33 +17,39 @@ use serde::Deserialize;
 use crate::device::DeviceKind;
 use crate::domain::{Calibration, Embedding};
 use crate::models::ModelError;
-use crate::models::ops::{Activation, LayerNorm, Linear, with_slice};
+use crate::models::ops::{Activation, Linear, with_slice};
 use crate::models::pack::{MANIFEST, Pack};
 use crate::models::preprocess::Preprocess;
 use crate::models::tokenizer::Tokenizer;
-use crate::models::weights::{View, Weights};
+use crate::models::weights::Weights;
 
 use super::efficientnet::{EfficientNet, EfficientNetConfig};
 use super::{AlignModel, AlignSpec, Pixels};
 use crate::models::bert::{Bert, BertConfig, Tokens};
 
+mod heads;
+
+use heads::{Heads, add_scaled, unit, unit_rows};
+
 /// Width of each channel, of a sentence vector and of a class name.
 const WIDTH: usize = 384;
-/// Width of the projections' inner layer.
-const INNER: usize = 1024;
-/// Attention pools over the grid; each gathers its part of the channels.
-const POOLS: usize = 4;
 const CLASSES: usize = 1000;
 /// How many of the most probable classes speak for a photo.
 const BEST_CLASSES: usize = 10;
-/// The class channel's share of a score: weight 0.3 beside a first channel of weight 1.
+/// The class channel's share of a photo's vector.
 const CLASS_SHARE: f32 = 0.3 / 1.3;
+/// Its share of a text's vector: from that of a text far from every class's name to that
+/// of one near (by cosine). The channel serves names, and is noise to sentences.
+const TEXT_SHARES: (f32, f32) = (0.07, 0.35);
+const NEAR_NAMES: (f32, f32) = (0.5, 0.75);
 
 /// What the manifest says beyond [`crate::models::pack::PackManifest`].
 #[derive(Deserialize)]
 struct Extra {
     text: TextSettings,
     text_config: BertConfig,
+    /// Pairs of projections that speak side by side.
+    members: usize,
 }
 
 #[derive(Deserialize)]
@@ -62,12 +69,11 @@ pub struct LiteAlign {
     side: usize,
     image: EfficientNet,
     classifier: Linear,
-    image_head: ImageHead,
     text: Bert,
     tokenizer: Tokenizer,
     prefix: String,
     pad: u32,
-    text_head: TextHead,
+    heads: Heads,
     class_names: Vec<f32>,
     class_map: Linear,
     calibration: Option<Calibration>,
@@ -110,8 +116,7 @@ impl LiteAlign {
         let pad = pad.ok_or_else(|| config(format!("the tokenizer has no `{}`", extra.text.pad_token)))?;
         let classes = root.pp("classes");
         let model = Self {
-            image_head: ImageHead::load(&root.pp("image"), channels, device)?,
-            text_head: TextHead::load(&root.pp("text"), device)?,
+            heads: Heads::load(&root, extra.members, channels, device)?,
             class_names: classes.numbers("names", &[CLASSES, WIDTH])?,
             class_map: classes.pp("map").linear(WIDTH, WIDTH, Activation::None, device)?,
             spec: AlignSpec {
@@ -160,6 +165,14 @@ impl LiteAlign {
     }
 }
 
+impl LiteAlign {
+    /// The class channel's share of a text whose part of that channel is `c`.
+    fn share_of(&self, c: &[f32]) -> f32 {
+        let dot = |name: &[f32]| name.iter().zip(c).map(|(a, b)| a * b).sum::<f32>();
+        share(self.class_names.chunks(WIDTH).map(dot).fold(f32::NEG_INFINITY, f32::max))
+    }
+}
+
 impl AlignModel for LiteAlign {
     fn spec(&self) -> &AlignSpec {
         &self.spec
@@ -173,12 +186,10 @@ impl AlignModel for LiteAlign {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let shape = (batch.len(), 3, self.side, self.side);
-        let pixels: Vec<f32> = batch.iter().flat_map(|p| &p.0).copied().collect();
-        let features = self.image.forward(&Tensor::from_vec(pixels, shape, &self.device)?)?;
-        let first = self.image_head.forward(&features.grid, &features.pooled)?;
+        let features = self.image.forward(&Pixels::stack(batch, self.side, &self.device)?)?;
+        let first = self.heads.image(&features.grid, &features.pooled)?;
         let second = self.class_channel(&features.pooled)?;
-        Ok(first.into_iter().zip(second).map(|(u, c)| joint(u, &c)).collect())
+        Ok(first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE)).collect())
     }
 
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Embedding>, ModelError> {
@@ -193,11 +204,10 @@ impl AlignModel for LiteAlign {
             let rows = hidden.chunks(tokens.length * WIDTH).zip(tokens.mask.chunks(tokens.length));
             Ok(rows.flat_map(|(states, mask)| sentence(states, mask)).collect::<Vec<f32>>())
         })?;
-        let first = self.text_head.forward(&sentences, &self.device)?;
+        let first = self.heads.text(&sentences, &self.device)?;
         let second = self.class_map.forward(&Tensor::from_vec(sentences, (texts.len(), WIDTH), &self.device)?)?;
-        let second =
-            with_slice(&second, |rows, _| Ok(rows.chunks(WIDTH).map(|r| unit(r.to_vec())).collect::<Vec<_>>()))?;
-        first.into_iter().zip(second).map(|(u, c)| joint(u, &c)).collect()
+        let second = unit_rows(&second)?;
+        first.into_iter().zip(second).map(|(u, c)| joint(u, &c, self.share_of(&c))).collect()
     }
 
     fn device(&self) -> &str {
@@ -206,105 +216,6 @@ impl AlignModel for LiteAlign {
 
     fn calibration(&self) -> Option<&Calibration> {
         self.calibration.as_ref()
-    }
-}
-
-/// A linear path and a two-layer path side by side, to unit length.
-#[derive(Debug)]
-struct Projection {
-    skip: Linear,
-    inner: Linear,
-    outer: Linear,
-}
-
-impl Projection {
-    fn load(view: &View, width: usize, device: &Device) -> Result<Self, ModelError> {
-        Ok(Self {
-            skip: view.pp("skip").linear(width, WIDTH, Activation::None, device)?,
-            inner: view.pp("inner").linear(width, INNER, Activation::Gelu, device)?,
-            outer: view.pp("outer").linear(INNER, WIDTH, Activation::None, device)?,
-        })
-    }
-
-    /// `[batch, width]` to unit vectors.
-    fn forward(&self, x: &Tensor) -> Result<Vec<Vec<f32>>, ModelError> {
-        let y = self.outer.forward_add(&self.inner.forward(x)?, &self.skip.forward(x)?)?;
-        Ok(with_slice(&y, |rows, _| Ok(rows.chunks(WIDTH).map(|r| unit(r.to_vec())).collect()))?)
-    }
-}
-
-/// From the grid to the first channel.
-#[derive(Debug)]
-struct ImageHead {
-    pool: Linear,
-    norm: LayerNorm,
-    project: Projection,
-}
-
-impl ImageHead {
-    fn load(view: &View, channels: usize, device: &Device) -> Result<Self, ModelError> {
-        Ok(Self {
-            pool: view.pp("pool").linear(channels, POOLS, Activation::None, device)?,
-            norm: view.pp("norm").layer_norm(channels, 1e-5, device)?,
-            project: Projection::load(&view.pp("project"), channels, device)?,
-        })
-    }
-
-    /// Grid `[batch, height, width, channels]` and its mean `[batch, channels]` to unit vectors.
-    fn forward(&self, grid: &Tensor, mean: &Tensor) -> Result<Vec<Vec<f32>>, ModelError> {
-        let (batch, h, w, channels) = grid.dims4()?;
-        let cells = h * w;
-        let scores = self.pool.forward(&grid.reshape((batch * cells, channels))?)?;
-        let gathered = with_slice(grid, |grid, _| {
-            with_slice(&scores, |scores, _| {
-                with_slice(mean, |mean, _| {
-                    let mut out = mean.to_vec();
-                    let images = grid.par_chunks(cells * channels).zip(scores.par_chunks(cells * POOLS));
-                    out.par_chunks_mut(channels)
-                        .zip(images)
-                        .for_each(|(out, (grid, scores))| attend(grid, scores, out));
-                    Ok(out)
-                })
-            })
-        })?;
-        let gathered = Tensor::from_vec(gathered, (batch, channels), grid.device())?;
-        self.project.forward(&self.norm.forward(&gathered)?)
-    }
-}
-
-/// Adds to `out` `[channels]` what the pools gather from `grid` `[cells, channels]` by
-/// the softmax of `scores` `[cells, POOLS]` over the cells.
-fn attend(grid: &[f32], scores: &[f32], out: &mut [f32]) {
-    let (channels, part) = (out.len(), out.len() / POOLS);
-    for (pool, out) in out.chunks_mut(part).enumerate() {
-        let top = scores.iter().skip(pool).step_by(POOLS).copied().fold(f32::NEG_INFINITY, f32::max);
-        let weights: Vec<f32> = scores.iter().skip(pool).step_by(POOLS).map(|s| (s - top).exp()).collect();
-        let sum: f32 = weights.iter().sum();
-        for (weight, cell) in weights.iter().zip(grid.chunks(channels)) {
-            add_scaled(out, &cell[pool * part..][..part], weight / sum);
-        }
-    }
-}
-
-/// From sentence vectors to the first channel.
-#[derive(Debug)]
-struct TextHead {
-    mean: Vec<f32>,
-    project: Projection,
-}
-
-impl TextHead {
-    fn load(view: &View, device: &Device) -> Result<Self, ModelError> {
-        Ok(Self { mean: view.vec("mean", WIDTH)?, project: Projection::load(&view.pp("project"), WIDTH, device)? })
-    }
-
-    /// Sentence vectors, row by row, to unit vectors.
-    fn forward(&self, sentences: &[f32], device: &Device) -> Result<Vec<Vec<f32>>, ModelError> {
-        // They lie in a narrow cone: centred and scaled they fill the space.
-        let scale = (WIDTH as f32).sqrt();
-        let centred: Vec<f32> =
-            sentences.chunks(WIDTH).flat_map(|row| row.iter().zip(&self.mean).map(|(x, m)| (x - m) * scale)).collect();
-        self.project.forward(&Tensor::from_vec(centred, (sentences.len() / WIDTH, WIDTH), device)?)
     }
 }
 
@@ -317,40 +228,21 @@ fn sentence(states: &[f32], mask: &[u32]) -> Vec<f32> {
     unit(sum)
 }
 
-/// Both channels by their shares, as one unit vector.
-fn joint(first: Vec<f32>, second: &[f32]) -> Result<Embedding, ModelError> {
-    let (a, b) = ((1.0 - CLASS_SHARE).sqrt(), CLASS_SHARE.sqrt());
+/// From a text's cosine to the nearest class's name to the class channel's share of it.
+fn share(near: f32) -> f32 {
+    let ((low, high), (far, close)) = (TEXT_SHARES, NEAR_NAMES);
+    low + (high - low) * ((near - far) / (close - far)).clamp(0.0, 1.0)
+}
+
+/// Both channels as one unit vector, the second with `share` of its square.
+fn joint(first: Vec<f32>, second: &[f32], share: f32) -> Result<Embedding, ModelError> {
+    let (a, b) = ((1.0 - share).sqrt(), share.sqrt());
     Ok(Embedding::new(first.iter().map(|v| v * a).chain(second.iter().map(|v| v * b)).collect())?)
-}
-
-fn add_scaled(sum: &mut [f32], x: &[f32], weight: f32) {
-    for (s, v) in sum.iter_mut().zip(x) {
-        *s += weight * v;
-    }
-}
-
-/// Scaled to length 1; what has no direction stays (and is refused as an embedding later).
-fn unit(mut x: Vec<f32>) -> Vec<f32> {
-    let norm = x.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
-    for v in &mut x {
-        *v /= norm;
-    }
-    x
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn attention_weighs_cells_by_softmax_of_their_scores() {
-        // Two cells of four channels, one channel a pool: equal scores give the mean, a high score the cell.
-        let grid = [1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0];
-        let scores = [0.0, 50.0, 0.0, 0.0, 0.0, 0.0, 50.0, 0.0];
-        let mut out = [0.0, 0.0, 0.0, 10.0];
-        attend(&grid, &scores, &mut out);
-        assert_eq!(out, [2.0, 1.0, 3.0, 12.0]);
-    }
 
     #[test]
     fn padding_does_not_count_in_a_sentence() {
@@ -364,10 +256,18 @@ mod tests {
     #[test]
     fn channels_add_up_by_their_shares() {
         let along = |i: usize| (0..WIDTH).map(|j| f32::from(u8::from(i == j))).collect::<Vec<f32>>();
-        let photo = joint(along(0), &along(1)).unwrap();
-        let same_names = joint(along(2), &along(1)).unwrap();
-        let same_grid = joint(along(0), &along(2)).unwrap();
-        assert!((photo.cosine(&same_names).unwrap() - CLASS_SHARE).abs() < 1e-6);
-        assert!((photo.cosine(&same_grid).unwrap() - (1.0 - CLASS_SHARE)).abs() < 1e-6);
+        let photo = joint(along(0), &along(1), 0.2).unwrap();
+        let same_names = joint(along(2), &along(1), 0.2).unwrap();
+        let same_grid = joint(along(0), &along(2), 0.2).unwrap();
+        assert!((photo.cosine(&same_names).unwrap() - 0.2).abs() < 1e-6);
+        assert!((photo.cosine(&same_grid).unwrap() - 0.8).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_name_has_more_of_the_class_channel_than_a_sentence() {
+        assert_eq!(share(-1.0), TEXT_SHARES.0);
+        assert_eq!(share(1.0), TEXT_SHARES.1);
+        let between = share(f32::midpoint(NEAR_NAMES.0, NEAR_NAMES.1));
+        assert!((between - f32::midpoint(TEXT_SHARES.0, TEXT_SHARES.1)).abs() < 1e-6);
     }
 }

@@ -14,6 +14,7 @@ pub mod transformer;
 use std::path::Path;
 use std::sync::Arc;
 
+use candle_core::{Device, Tensor};
 use image::RgbImage;
 
 use crate::device::{DeviceKind, DeviceRequest};
@@ -44,6 +45,21 @@ pub struct AlignSpec {
 /// Pixels as one tower wants them: `[3, side, side]` f32 in planes, normalised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pixels(pub Vec<f32>);
+
+impl Pixels {
+    /// One tensor `[batch, 3, side, side]`.
+    pub fn stack(batch: &[Self], side: usize, device: &Device) -> Result<Tensor, ModelError> {
+        let mut all = Vec::with_capacity(batch.len() * 3 * side * side);
+        for Self(pixels) in batch {
+            if pixels.len() != 3 * side * side {
+                let detail = format!("{} numbers for a picture of {side}x{side} pixels", pixels.len());
+                return Err(candle_core::Error::Msg(detail).into());
+            }
+            all.extend_from_slice(pixels);
+        }
+        Ok(Tensor::from_vec(all, (batch.len(), 3, side, side), device)?)
+    }
+}
 
 /// Two towers into one joint space. Implementations are `Sync`: preparing runs
 /// on the decode threads, encoding on the compute thread.
