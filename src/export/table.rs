@@ -152,7 +152,8 @@ fn row(photo: &Photo, caption: Option<&Caption>, gps: bool) -> Vec<String> {
 /// A cell that a spreadsheet would run is marked as text by an apostrophe before it. JSON
 /// lines hold every text as it is.
 fn no_formula(cell: &str) -> String {
-    let first = cell.trim_start_matches(|c: char| c.is_whitespace() || c.is_control()).chars().next();
+    let unseen = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{200B}' | '\u{FEFF}');
+    let first = cell.trim_start_matches(unseen).chars().next();
     match first {
         Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') => format!("'{cell}"),
         _ => cell.to_owned(),

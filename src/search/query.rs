@@ -55,7 +55,8 @@ impl CaptionQuery {
                 };
                 words.push_str(value);
                 words.push(' ');
-                rest = after;
+                rest = after.trim_start();
+                continue;
             }
             // On to the next word.
             let blank = rest.find(char::is_whitespace).unwrap_or(rest.len());
