@@ -45,7 +45,7 @@ class Words:
         pieces = [self._whole.id_to_token(i) for i in ids if i >= len(SPECIAL)]
         # Unigram pieces say themselves where a word begins.
         unigram = any("\u2581" in p for p in pieces)
-        out = "".join(pieces).replace("\u2581", " ").strip() if unigram else " ".join(pieces).replace(" ##", "")
+        out = "".join(pieces).replace("\u2581", " ").strip() if unigram else " ".join(pieces).replace(" ##", "").removeprefix("##")
         kept = [c for i, c in enumerate(out) if c != " " or not _joins(out[i - 1:i], out[i + 1:i + 2])]
         return "".join(kept)
 
