@@ -176,7 +176,7 @@ impl Edit<'_> {
                 }
             }
         };
-        let misplaced = !is_default(&all[0]) || all.iter().skip(1).any(|li| is_default(&li));
+        let misplaced = !is_default(&all[0]) || all.iter().skip(1).any(is_default);
         if let (Some(text), Some(default), false) = (&first, default, misplaced) {
             self.set_text(default, text)?;
         } else if first.is_some() || misplaced && !(self.splices.is_empty() && added.is_empty()) {
