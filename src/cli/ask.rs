@@ -10,7 +10,8 @@ use crate::models::fuse::{Answer, Answers, Regions, refusal};
 
 use super::Done;
 use super::args::AskArgs;
-use super::fuse::{Beholder, beside, print_failure, tasks};
+use super::fuse::{Beholder, print_failure, tasks};
+use super::lines;
 use super::output::{Output, absolute, with_path};
 use super::session::Session;
 
@@ -34,7 +35,9 @@ pub fn ask(session: &Session, args: &AskArgs, out: &mut Output) -> Result<Done> 
     for task in questions {
         session.stop_if_interrupted()?;
         complete &= match task {
-            Ok(Question { image, question }) => desk.answer(&beside(&file, &image), &question, out)?,
+            Ok(Question { image, question }) => {
+                desk.answer(&absolute(&lines::beside(&file, &image)), &question, out)?
+            }
             Err(error) => {
                 print_failure(None, json!({ "question": null }), &error, out)?;
                 false

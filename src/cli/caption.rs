@@ -72,16 +72,11 @@ impl Shelf {
 
     /// The library's photos; with `--missing` those without a caption in that language.
     fn photos(&self, args: &CaptionArgs) -> Result<Vec<PathBuf>> {
-        let mut paths = Vec::new();
-        for photo in self.reader.photos(&self.reader.list(ListScope::All)?)? {
-            let has_one = || -> Result<bool> {
-                Ok(self.reader.captions(photo.id)?.iter().any(|caption| caption.lang == args.lang))
-            };
-            if !args.missing || !has_one()? {
-                paths.push(photo.path);
-            }
-        }
-        Ok(paths)
+        let wanted = match args.missing {
+            true => self.reader.without_caption(Some(&args.lang)),
+            false => self.reader.list(ListScope::All),
+        }?;
+        Ok(self.reader.photos(&wanted)?.into_iter().map(|photo| photo.path).collect())
     }
 
     /// Keeps a draft; false if the photo is not in the library.

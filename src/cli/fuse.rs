@@ -1,6 +1,6 @@
 //! What `caption`, `ask` and `match` share: the Fuse model, and how it gets to see a photo.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -81,11 +81,6 @@ pub fn tasks<T: DeserializeOwned>(file: &Path) -> std::io::Result<Vec<Task<T>>> 
         Err(error) => Err(error.to_owned()),
     };
     Ok(lines::read(file)?.into_iter().map(parse).collect())
-}
-
-/// An image of a file of tasks: relative to the file's folder.
-pub fn beside(file: &Path, image: &Path) -> PathBuf {
-    super::output::absolute(&file.parent().unwrap_or(Path::new("")).join(image))
 }
 
 /// The line of a task that failed; `path` is `None` where the task could not be read.

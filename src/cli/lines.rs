@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One line without its end; the error is a sentence.
 pub type Line = Result<String, &'static str>;
@@ -11,6 +11,11 @@ pub type Line = Result<String, &'static str>;
 /// Reads a file's lines. An unfinished last line counts, an empty rest does not.
 pub fn read(file: &Path) -> io::Result<Vec<Line>> {
     fs::read(file).map(|bytes| split(&bytes))
+}
+
+/// An image that a file names: relative to the file's folder.
+pub fn beside(file: &Path, image: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(image)
 }
 
 fn split(bytes: &[u8]) -> Vec<Line> {

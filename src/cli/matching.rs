@@ -14,7 +14,8 @@ use crate::models::fuse::Regions;
 
 use super::Done;
 use super::args::MatchArgs;
-use super::fuse::{Beholder, Task, beside, print_failure, tasks};
+use super::fuse::{Beholder, Task, print_failure, tasks};
+use super::lines;
 use super::output::{Output, absolute, with_path};
 use super::session::Session;
 
@@ -41,7 +42,7 @@ pub fn matching(session: &Session, args: &MatchArgs, out: &mut Output) -> Result
     let file = args.pairs.clone().unwrap_or_default();
     let pairs: Vec<Task<Pair>> =
         tasks(&file).with_context(|| format!("the pairs could not be read: {}", file.display()))?;
-    let located = |pair: Task<Pair>| pair.map(|Pair { image, text }| (beside(&file, &image), text));
+    let located = |pair: Task<Pair>| pair.map(|Pair { image, text }| (absolute(&lines::beside(&file, &image)), text));
     let pairs: Vec<Task<(PathBuf, String)>> = pairs.into_iter().map(located).collect();
     let mut complete = true;
     for batch in pairs.chunks(BATCH) {

@@ -2,11 +2,11 @@
 import argparse
 import json
 import os
-import time
 from dataclasses import replace
 
 import torch
 
+from ..run_log import run_log
 from . import card, export
 from .corpus import Corpus
 from .measure import distributions, unrelated_texts
@@ -28,14 +28,8 @@ def main():
     a.add_argument("--threads", type=int, default=os.cpu_count())
     a.add_argument("--quick", action="store_true", help="fewer texts and no mirrored photos")
     o = a.parse_args()
-    os.makedirs(o.cache, exist_ok=True)
     torch.set_num_threads(o.threads)
-    with open(os.path.join(o.cache, "train.log"), "a", encoding="utf8") as kept:
-        def log(line):
-            line = f"{time.strftime('%H:%M:%S')} {line}"
-            print(line, flush=True)
-            print(line, file=kept, flush=True)
-
+    with run_log(o.cache, "train.log") as log:
         run(o, log)
 
 

@@ -2,10 +2,10 @@
 import argparse
 import json
 import os
-import time
 
 import torch
 
+from ..run_log import run_log
 from . import card, data, evaluate, export, features, words
 from .batches import Maker, Mix
 from .model import Fuse, Shape, flops
@@ -33,14 +33,8 @@ def arguments():
 
 def main():
     o = arguments()
-    os.makedirs(o.cache, exist_ok=True)
     torch.set_num_threads(o.threads)
-    with open(os.path.join(o.cache, "fuse.log"), "a", encoding="utf8") as kept:
-        def log(line):
-            line = f"{time.strftime('%H:%M:%S')} {line}"
-            print(line, flush=True)
-            print(line, file=kept, flush=True)
-
+    with run_log(o.cache, "fuse.log") as log:
         run(o, log)
 
 

@@ -48,11 +48,6 @@ fn entries<T: DeserializeOwned>(dataset: &Path) -> Result<Vec<T>> {
     Ok(entries)
 }
 
-/// An image of a dataset: relative to its folder.
-fn beside(dataset: &Path, image: &Path) -> PathBuf {
-    dataset.parent().unwrap_or(Path::new("")).join(image)
-}
-
 /// Pictures and what people wrote about them in one language.
 struct Captions {
     /// Also those without a text: they are wrong answers.
@@ -79,7 +74,7 @@ impl Captions {
             let captions = if lang == "zh" { entry.zh } else { entry.en };
             owner.extend(std::iter::repeat_n(images.len(), captions.len()));
             texts.extend(captions);
-            images.push(beside(dataset, &entry.image));
+            images.push(lines::beside(dataset, &entry.image));
         }
         if images.is_empty() || texts.is_empty() {
             bail!("the dataset has no pictures with texts in `{lang}`: {}", dataset.display());

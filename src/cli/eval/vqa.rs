@@ -15,7 +15,7 @@ use crate::cli::session::Session;
 use crate::eval::{ByKind, Tally, calibration_error, same_answer};
 use crate::models::fuse::{Regions, refusal};
 
-use super::{beside, entries, look, timed};
+use super::{entries, lines, look, timed};
 
 /// One line of the dataset.
 #[derive(Deserialize)]
@@ -59,7 +59,7 @@ pub fn run(session: &Session, args: &EvalVqa, out: &mut Output) -> Result<()> {
     let mut nothing: Option<Regions> = None;
     for (image, entries) in &pictures {
         session.stop_if_interrupted()?;
-        let picture = timed(&mut look_secs, || look(&eyes, &beside(&args.dataset, image)))?;
+        let picture = timed(&mut look_secs, || look(&eyes, &lines::beside(&args.dataset, image)))?;
         let nothing = nothing.get_or_insert_with(|| picture.blinded());
         for entry in entries {
             let about = |error: anyhow::Error| anyhow!("{error}: {}: {}", image.display(), entry.question);

@@ -163,9 +163,7 @@ impl LiteAlign {
                 .collect())
         })?)
     }
-}
 
-impl LiteAlign {
     /// The class channel's share of a text whose part of that channel is `c`.
     fn share_of(&self, c: &[f32]) -> f32 {
         let dot = |name: &[f32]| name.iter().zip(c).map(|(a, b)| a * b).sum::<f32>();
