@@ -120,6 +120,18 @@ impl GlimpseApp {
             }
             Event::Thumbnail { photo, result } => rt.thumbs.arrive(photo, result),
             Event::Preview { request, result, .. } => rt.pictures.arrive(ctx, request, result),
+            Event::Reranked { .. }
+            | Event::CaptionGrew { .. }
+            | Event::CaptionDone { .. }
+            | Event::AskDone { .. }
+            | Event::MatchDone { .. }
+            | Event::Words { .. }
+            | Event::WordsChanged(_)
+            | Event::Steps(_)
+            | Event::StepReversed { .. }
+            | Event::BatchCaption { .. }
+            | Event::RewordDone { .. }
+            | Event::ExportDone { .. } => {}
             Event::Notice(failure) => rt.notify(NoticeKind::Failure(failure), now),
         }
     }
@@ -254,7 +266,7 @@ impl GlimpseApp {
             Some(Question::Similar(photo, _)) => Query::Photo(*photo),
         };
         let within = asked.narrowed();
-        self.send(Command::Search { request, query, within, limit: HITS });
+        self.send(Command::Search { request, query, within, limit: HITS, rerank: None });
     }
 
     /// The typing has paused (or Enter was pressed): search for what stands in the field.

@@ -58,7 +58,7 @@ impl Desk<'_> {
     /// False if the question could not be put.
     fn answer(&mut self, path: &Path, question: &str, out: &mut Output) -> Result<bool> {
         if let Some(reason) = refusal(question, &self.eyes.model.spec().languages) {
-            let fields = json!({ "question": question, "answers": [], "unsure": true, "refused": reason });
+            let fields = json!({ "question": question, "answers": [], "unsure": true, "refused": reason.to_string() });
             out.line(|| with_path(path, fields), || format!("{}\n  {question}\n  ({reason})", path.display()))?;
             return Ok(true);
         }

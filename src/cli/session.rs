@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::config::{Paths, Settings};
 use crate::device::DeviceRequest;
 use crate::domain::CancelToken;
-use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE, EngineConfig, ModelLoader, ModelSource};
+use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE, EngineConfig, FuseSource, ModelLoader, ModelSource};
 use crate::models::align::AlignModel;
 use crate::models::fuse::{self, FuseModel};
 use crate::models::{ModelError, catalogue, folder};
@@ -123,6 +123,12 @@ impl Session {
         Ok(fuse::load(&folder, self.device)?)
     }
 
+    /// The Fuse model of `--model`, else what the library says.
+    fn fuse_source(&self) -> FuseSource {
+        let is_fuse = |pack: &&String| self.family(pack).is_ok_and(|family| family == fuse::FAMILY);
+        self.models.iter().find(is_fuse).map_or(FuseSource::Active, |pack| FuseSource::Pack(pack.clone()))
+    }
+
     /// `align` or `fuse`.
     fn family(&self, pack: &str) -> Result<String, ModelError> {
         Ok(folder::describe(&catalogue::find(&self.paths, pack)?)?.family)
@@ -135,6 +141,7 @@ impl Session {
             library: self.library.clone(),
             settings: self.settings.clone(),
             align: self.source(),
+            fuse: self.fuse_source(),
             device: self.device,
         }
     }

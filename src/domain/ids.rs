@@ -19,6 +19,8 @@ id! {
     ModelId(i64),
     /// A caption's row in the library.
     CaptionId(i64),
+    /// A question's row in the library.
+    AnswerId(i64),
     /// A long-running job.
     JobId(u64),
     /// A question the window put to the engine; answers carry it back.

@@ -3,6 +3,7 @@
 //!
 //! Must not touch files, threads, models, SQL or the window.
 
+mod answer;
 mod calibration;
 mod cancel;
 mod caption;
@@ -13,14 +14,17 @@ mod progress;
 mod query;
 mod random;
 mod report;
+mod rewording;
 
+pub use answer::{Answer, NewAnswer, PhotoAnswer};
 pub use calibration::{BestUnrelated, Calibration, Judgement, Matching, Unrelated};
 pub use cancel::{CancelSource, CancelToken};
 pub use caption::{Caption, CaptionSource, CaptionState, NewCaption};
 pub use embedding::{Embedding, EmbeddingError};
-pub use ids::{CaptionId, FolderId, JobId, ModelId, PhotoId, RequestId};
+pub use ids::{AnswerId, CaptionId, FolderId, JobId, ModelId, PhotoId, RequestId};
 pub use photo::{ContentHash, FileStamp, LatLon, Photo, PhotoMeta, PhotoState, ReadFailure};
 pub use progress::{JobKind, JobState, JobStatus, Progress};
 pub use query::{Hit, Query, SearchCost};
 pub use random::Random;
 pub use report::{Skipped, SkippedReason};
+pub use rewording::Rewording;

@@ -9,6 +9,12 @@ pub enum JobKind {
     Index(String),
     /// Indexing so many folders.
     IndexAll(usize),
+    /// Captioning so many photos.
+    Caption(u64),
+    /// Writing captions into files.
+    Export,
+    /// Looking what an export would write.
+    ExportPreview,
 }
 
 /// Where a job stands.

@@ -237,7 +237,7 @@ impl Jobs {
         })?;
         let what = match &status.kind {
             JobKind::Index(name) => name.clone(),
-            JobKind::IndexAll(folders) => format!("{folders} folders"),
+            _ => format!("{} folders", roots.len()),
         };
         let noted = self.writer.with(move |store| store.job_started(&what))?;
         let mut trouble = |error: Option<&StoreError>| match error {

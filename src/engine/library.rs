@@ -103,6 +103,7 @@ impl Librarian {
             Scope::Folder(folder) => ListScope::Folder(folder),
             Scope::Failed => ListScope::Failed,
             Scope::Missing => ListScope::Missing,
+            Scope::WithoutCaption => return self.reader.without_caption(None),
         })
     }
 
@@ -137,8 +138,10 @@ impl Librarian {
             photos: counts.photos,
             missing: counts.missing,
             failed: counts.failed,
+            without_caption: self.reader.without_caption(None)?.len() as u64,
             folders: folders.collect(),
             models: model_statuses(&self.paths, &self.reader)?,
+            fuse: super::FuseStatus::Unknown,
             device,
             device_note,
             read_only: self.read_only.load(Ordering::Relaxed),

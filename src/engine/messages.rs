@@ -9,7 +9,16 @@ use std::sync::Arc;
 use image::RgbaImage;
 
 use crate::device::DeviceNote;
-use crate::domain::{FolderId, Hit, JobId, JobStatus, ModelId, Photo, PhotoId, Query, RequestId, SearchCost, Skipped};
+use crate::domain::{
+    AnswerId, CaptionId, CaptionState, FolderId, Hit, JobId, JobStatus, ModelId, Photo, PhotoId, Query, RequestId,
+    Rewording, SearchCost, Skipped,
+};
+use crate::export;
+use crate::store::{CaptionStep, CaptionSteps};
+
+use super::fuse_messages::{
+    Candidate, CaptionOptions, Chosen, ExportReport, FuseStatus, MatchScores, PhotoWords, Reply, Reranked, RewordReport,
+};
 
 /// What the window may ask for.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +35,14 @@ pub enum Command {
     ResumeJob(JobId),
     CancelJob(JobId),
     /// The photos most like the query, best first, of one folder or of all. A newer search
-    /// cancels an older one.
+    /// cancels an older one. With `rerank`, [`Event::SearchDone`] comes as without; the Fuse
+    /// model then judges the best so many, and [`Event::Reranked`] brings the new order.
     Search {
         request: RequestId,
         query: Query,
         within: Option<FolderId>,
         limit: usize,
+        rerank: Option<usize>,
     },
     /// All photos of a scope, newest first.
     List {
@@ -51,7 +62,84 @@ pub enum Command {
         photo: PhotoId,
         max_side: u32,
     },
-    /// Make this pack the active Align model, indexing in the background what it lacks.
+    /// Describe a photo; nothing is kept. [`Event::CaptionGrew`] while it is written. A newer
+    /// one ends an older one.
+    Caption {
+        request: RequestId,
+        photo: PhotoId,
+        options: CaptionOptions,
+    },
+    /// Ends the caption that is being written; what there is of it is its answer.
+    StopCaption,
+    /// Ask something about a photo. Question and answers are kept in the library.
+    Ask {
+        request: RequestId,
+        photo: PhotoId,
+        question: String,
+    },
+    /// How well a sentence describes a photo, by both families. Of several only the newest is answered.
+    Match {
+        request: RequestId,
+        photo: PhotoId,
+        text: String,
+    },
+    /// All captions and answers of a photo.
+    Words {
+        request: RequestId,
+        photo: PhotoId,
+    },
+    /// Keep what a model offered, as a draft or accepted.
+    KeepCaption {
+        photo: PhotoId,
+        candidate: Box<Candidate>,
+        state: CaptionState,
+    },
+    /// A person's own words about a photo, beside those that it has.
+    WriteCaption {
+        photo: PhotoId,
+        lang: String,
+        text: String,
+    },
+    /// A new text for a caption, by a person, who stands behind it.
+    EditCaption {
+        caption: CaptionId,
+        text: String,
+    },
+    /// Accept a draft, or take that back.
+    SetCaptionState {
+        caption: CaptionId,
+        state: CaptionState,
+    },
+    RemoveCaption(CaptionId),
+    /// Take back the newest change to captions; answered with [`Event::StepReversed`].
+    UndoCaptions,
+    RedoCaptions,
+    /// Remove a question with its answers from the library.
+    RemoveAnswer(AnswerId),
+    /// Write drafts for many photos: a job that can be paused and cancelled, goes on after a
+    /// crash, and is undone as one. [`Event::BatchCaption`] for each photo.
+    CaptionPhotos {
+        photos: Chosen,
+        options: CaptionOptions,
+        /// Only photos that have no caption in that language.
+        missing_only: bool,
+    },
+    /// Change the texts of many captions as one step; a dry run says what it would be.
+    Reword {
+        request: RequestId,
+        photos: Chosen,
+        /// Captions of this language alone; `zh` stands for `zh-CN` too.
+        lang: Option<String>,
+        rewording: Rewording,
+        dry_run: bool,
+    },
+    /// Write captions into files: a job. A dry run says what it would write.
+    Export {
+        request: RequestId,
+        options: export::Options,
+    },
+    /// Make this pack the active one of its family; for an Align model, index in the
+    /// background what it lacks.
     UseModel(String),
     /// Check and keep a model folder as a pack of the user's.
     ImportModel(PathBuf),
@@ -70,6 +158,8 @@ pub enum Scope {
     Failed,
     /// Photos that are not where they were.
     Missing,
+    /// Photos without any caption.
+    WithoutCaption,
 }
 
 /// What the engine tells the window.
@@ -101,6 +191,64 @@ pub enum Event {
         request: RequestId,
         photo: PhotoId,
         result: Result<Arc<RgbaImage>, Failure>,
+    },
+    /// The best hits of a search in the Fuse model's order; an error leaves the hits of
+    /// [`Event::SearchDone`] as they are.
+    Reranked {
+        request: RequestId,
+        result: Result<Reranked, Failure>,
+    },
+    /// A caption as it stands; may be left out while much else happens.
+    CaptionGrew {
+        request: RequestId,
+        /// Which of the sentences asked for, from 0.
+        candidate: usize,
+        text: String,
+    },
+    /// The sentences, best first; fewer than asked for where it was stopped or the model
+    /// has no more to say.
+    CaptionDone {
+        request: RequestId,
+        photo: PhotoId,
+        result: Result<Vec<Candidate>, Failure>,
+    },
+    AskDone {
+        request: RequestId,
+        photo: PhotoId,
+        result: Result<Reply, Failure>,
+    },
+    MatchDone {
+        request: RequestId,
+        photo: PhotoId,
+        result: Result<MatchScores, Failure>,
+    },
+    Words {
+        request: RequestId,
+        photo: PhotoId,
+        result: Result<Box<PhotoWords>, Failure>,
+    },
+    /// Captions or answers of these photos changed; `None`: of any.
+    WordsChanged(Option<Vec<PhotoId>>),
+    /// What the next undo and redo would be about; sent at start and whenever it changes.
+    Steps(CaptionSteps),
+    /// An undo or redo; `None`: there was nothing.
+    StepReversed {
+        redone: bool,
+        step: Option<CaptionStep>,
+    },
+    /// A batch came past a photo: its new draft, or why there is none.
+    BatchCaption {
+        job: JobId,
+        photo: PhotoId,
+        result: Result<String, Failure>,
+    },
+    RewordDone {
+        request: RequestId,
+        result: Result<RewordReport, Failure>,
+    },
+    ExportDone {
+        request: RequestId,
+        result: Result<ExportReport, Failure>,
     },
     /// Something the person should know that answers no question of theirs.
     Notice(Failure),
@@ -140,8 +288,11 @@ pub struct LibraryStatus {
     pub photos: u64,
     pub missing: u64,
     pub failed: u64,
+    /// Present photos without any caption.
+    pub without_caption: u64,
     pub folders: Vec<FolderStatus>,
     pub models: Vec<ModelStatus>,
+    pub fuse: FuseStatus,
     /// Where indexing and searching run (`cpu`, …) and, if it is not what was asked for, why.
     pub device: String,
     pub device_note: Option<DeviceNote>,
@@ -196,6 +347,12 @@ pub enum FailureKind {
     NotIndexed,
     /// The model could not be loaded.
     Model,
+    /// There is no model at hand that captions, answers and matches.
+    NoFuseModel,
+    /// The Fuse model cannot do this, or not in this language.
+    Unable,
+    /// The captions could not be exported.
+    Export,
     /// The library could not be opened, read or written.
     Library,
     /// The library was written by a newer Glimpse.

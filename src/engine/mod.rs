@@ -13,6 +13,7 @@
 
 mod compute;
 mod failure;
+mod fuse_messages;
 mod jobs;
 mod library;
 mod messages;
@@ -35,8 +36,13 @@ use crate::device::DeviceRequest;
 use crate::domain::CancelSource;
 use crate::media::ThumbnailCache;
 use crate::models::align::AlignModel;
+use crate::models::fuse::FuseModel;
 use crate::store::{Reader, Store};
 
+pub use fuse_messages::{
+    Candidate, CaptionOptions, Chosen, ExportReport, FuseInfo, FuseStatus, MatchScores, PhotoWords, Reply, Reranked,
+    RewordReport, Reworded, Writing,
+};
 pub use library::model_statuses;
 pub use messages::{
     Command, Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope, SearchResults,
@@ -67,6 +73,18 @@ pub enum ModelSource {
     Ready(Arc<dyn AlignModel>),
 }
 
+/// Where the Fuse model comes from.
+#[derive(Clone, Default)]
+pub enum FuseSource {
+    /// The library's active pack, else the built-in one.
+    #[default]
+    Active,
+    /// A pack's id, or a folder.
+    Pack(String),
+    /// Already in memory: tests and benches.
+    Ready(Arc<dyn FuseModel>),
+}
+
 /// All that an engine needs to know; nothing is read from the environment.
 #[derive(Clone)]
 pub struct EngineConfig {
@@ -75,6 +93,7 @@ pub struct EngineConfig {
     pub library: PathBuf,
     pub settings: Settings,
     pub align: ModelSource,
+    pub fuse: FuseSource,
     pub device: DeviceRequest,
 }
 
@@ -104,7 +123,7 @@ impl Engine {
     /// Opens the library and starts the threads. The model is loaded by its thread, so that
     /// this returns at once; the waker is called whenever an event waits.
     pub fn start(config: EngineConfig, waker: Waker) -> Result<Self, Failure> {
-        let EngineConfig { paths, library, settings, align, device } = config;
+        let EngineConfig { paths, library, settings, align, fuse: _, device } = config;
         let (sender, events) = bounded(EVENTS);
         let outbox = Outbox::new(sender, waker);
         let (alive, ended) = bounded(0);
@@ -172,7 +191,7 @@ impl Engine {
                 self.board.cancel(job);
                 true
             }
-            Command::Search { request, query, within, limit } => {
+            Command::Search { request, query, within, limit, rerank: _ } => {
                 front.compute.search(Search { request, query, within, limit, token: front.searches.restart() })
             }
             Command::List { request, scope } => front.looks.try_send(Look::List { request, scope }).is_ok(),
@@ -182,6 +201,28 @@ impl Engine {
                 true
             }
             Command::Preview { request, photo, max_side } => front.pictures.preview(request, photo, max_side),
+            Command::Caption { request, photo, .. } => {
+                self.answer(Event::CaptionDone { request, photo, result: Err(not_yet()) })
+            }
+            Command::Ask { request, photo, .. } => {
+                self.answer(Event::AskDone { request, photo, result: Err(not_yet()) })
+            }
+            Command::Match { request, photo, .. } => {
+                self.answer(Event::MatchDone { request, photo, result: Err(not_yet()) })
+            }
+            Command::Words { request, photo } => self.answer(Event::Words { request, photo, result: Err(not_yet()) }),
+            Command::Reword { request, .. } => self.answer(Event::RewordDone { request, result: Err(not_yet()) }),
+            Command::Export { request, .. } => self.answer(Event::ExportDone { request, result: Err(not_yet()) }),
+            Command::StopCaption => true,
+            Command::KeepCaption { .. }
+            | Command::WriteCaption { .. }
+            | Command::EditCaption { .. }
+            | Command::SetCaptionState { .. }
+            | Command::RemoveCaption(_)
+            | Command::RemoveAnswer(_)
+            | Command::UndoCaptions
+            | Command::RedoCaptions
+            | Command::CaptionPhotos { .. } => self.answer(Event::Notice(not_yet())),
             Command::OpenExternally(path) => self.try_system(system::open(&path)),
             Command::ShowInFolder(path) => self.try_system(system::show_in_folder(&path)),
         }
@@ -200,12 +241,22 @@ impl Engine {
         true
     }
 
+    /// Answers at once.
+    fn answer(&self, event: Event) -> bool {
+        self.outbox.offer(event);
+        true
+    }
+
     fn try_system(&self, result: Result<(), Failure>) -> bool {
         if let Err(failure) = result {
             self.outbox.offer(Event::Notice(failure));
         }
         true
     }
+}
+
+fn not_yet() -> Failure {
+    Failure::new(FailureKind::NoFuseModel, "this version cannot do that yet")
 }
 
 impl Drop for Engine {

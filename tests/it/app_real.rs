@@ -11,8 +11,9 @@ use egui_kittest::kittest::Queryable as _;
 use glimpse::app::{GlimpseApp, Opened, PickKind, ServiceEvent};
 use glimpse::config::{Paths, Settings};
 use glimpse::device::DeviceRequest;
-use glimpse::engine::{Engine, EngineConfig, ModelSource};
+use glimpse::engine::{Engine, EngineConfig, FuseSource, ModelSource};
 use glimpse::models::align::StubAlign;
+use glimpse::models::fuse::StubFuse;
 use glimpse::store::Store;
 
 use super::support::{NotedServices, Setup, window_on};
@@ -41,6 +42,7 @@ fn config(own: &Path) -> EngineConfig {
         paths,
         settings: Settings::default(),
         align: ModelSource::Ready(Arc::new(StubAlign::default())),
+        fuse: FuseSource::Ready(Arc::new(StubFuse::default())),
         device: DeviceRequest::Cpu,
     }
 }

@@ -13,8 +13,8 @@ use glimpse::domain::{
     SkippedReason,
 };
 use glimpse::engine::{
-    Command, Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope, SearchResults,
-    Thumb,
+    Command, Details, Event, Failure, FailureKind, FolderStatus, FuseStatus, LibraryStatus, ModelStatus, Scope,
+    SearchResults, Thumb,
 };
 use image::RgbaImage;
 
@@ -197,6 +197,8 @@ pub fn library(photos: u64) -> LibraryStatus {
             model: None,
             embedded: photos,
         }],
+        without_caption: photos,
+        fuse: FuseStatus::Unknown,
         device: "cpu".into(),
         device_note: None,
         read_only: false,

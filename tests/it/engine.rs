@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use glimpse::config::{Paths, Settings};
 use glimpse::device::DeviceRequest;
 use glimpse::domain::{Embedding, EmbeddingError, JobId, JobState, PhotoId, Query, RequestId, SkippedReason};
-use glimpse::engine::{Command, Engine, EngineConfig, Event, Failure, FailureKind, ModelSource, Scope, SearchResults};
+use glimpse::engine::{
+    Command, Engine, EngineConfig, Event, Failure, FailureKind, FuseSource, ModelSource, Scope, SearchResults,
+};
 use glimpse::models::ModelError;
 use glimpse::models::align::{AlignModel, AlignSpec, Pixels, StubAlign};
 use glimpse::store::{ListScope, Reader, Store};
@@ -120,7 +122,14 @@ impl World {
         let paths = Paths::in_folder(self.dir.path());
         let library = self.library();
         let (settings, device) = (Settings::default(), DeviceRequest::Cpu);
-        let config = EngineConfig { paths, library, settings, align: ModelSource::Ready(model), device };
+        let config = EngineConfig {
+            paths,
+            library,
+            settings,
+            align: ModelSource::Ready(model),
+            fuse: FuseSource::default(),
+            device,
+        };
         Engine::start(config, Waker::from(Arc::clone(&self.woken)))
     }
 
@@ -162,7 +171,13 @@ fn job_begin(engine: &Engine) -> JobId {
 
 fn search(engine: &Engine, id: u64, text: &str) -> Result<SearchResults, Failure> {
     let request = RequestId(id);
-    assert!(engine.send(Command::Search { request, query: Query::Text(text.into()), within: None, limit: 10 }));
+    assert!(engine.send(Command::Search {
+        request,
+        query: Query::Text(text.into()),
+        within: None,
+        limit: 10,
+        rerank: None
+    }));
     wait(engine, |event| match event {
         Event::SearchDone { request: answered, result } if answered == request => Some(result),
         _ => None,
@@ -247,7 +262,7 @@ fn only_the_newest_search_is_answered() {
     job_end(&engine);
     for (id, text) in [(1, "sea"), (2, "sear"), (3, "red")] {
         let (request, query) = (RequestId(id), Query::Text(text.into()));
-        engine.send(Command::Search { request, query, within: None, limit: 3 });
+        engine.send(Command::Search { request, query, within: None, limit: 3, rerank: None });
         thread::sleep(Duration::from_millis(20));
     }
     let mut answered = Vec::new();
@@ -438,7 +453,7 @@ fn a_search_looks_through_one_folder_or_all() {
     let id = |path: &Path| folders.iter().find(|folder| folder.path == path).unwrap().id;
     let find = |request: u64, query: Query, within| {
         let request = RequestId(request);
-        engine.send(Command::Search { request, query, within, limit: 10 });
+        engine.send(Command::Search { request, query, within, limit: 10, rerank: None });
         wait(&engine, |event| match event {
             Event::SearchDone { request: answered, result } if answered == request => Some(result.unwrap()),
             _ => None,
@@ -477,7 +492,7 @@ fn a_picture_that_cannot_be_searched_by_is_named() {
     let empty = world.path("empty.jpg");
     fs::write(&empty, b"").unwrap();
     let (request, query) = (RequestId(1), Query::Image(empty.clone()));
-    engine.send(Command::Search { request, query, within: None, limit: 3 });
+    engine.send(Command::Search { request, query, within: None, limit: 3, rerank: None });
     let failure = wait(&engine, |event| match event {
         Event::SearchDone { result, .. } => Some(result.unwrap_err()),
         _ => None,

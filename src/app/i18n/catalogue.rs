@@ -44,6 +44,7 @@ catalogue! {
     Folders: "Folders", "文件夹";
     NeedsAttention: "Needs attention", "需要处理";
     FailedFiles: "Unreadable", "无法读取";
+    WithoutCaption: "No caption", "没有说明";
     MissingPhotos: "Missing", "丢失";
     AddFolder: "Add folder…", "添加文件夹…";
     FolderOffline: "Not connected", "未连接";
@@ -134,6 +135,9 @@ catalogue! {
     Pause: "Pause", "暂停";
     Resume: "Go on", "继续";
     Cancel: "Cancel", "取消";
+    JobCaption: "captions for {photos}", "{photos}的说明";
+    JobExport: "the export", "导出";
+    JobExportPreview: "what would be exported", "将要导出的内容";
     JobDone: "Up to date: {name}", "已是最新：{name}";
     JobCancelled: "Stopped indexing {name}. What was read so far is kept.", "已停止索引 {name}。已读取的内容会保留。";
     JobFailed: "Indexing {name} could not go on", "无法继续索引 {name}";
@@ -166,6 +170,9 @@ catalogue! {
     FailureEmptyLibrary: "There are no photos to search yet. Add a folder first.", "还没有可搜索的照片。请先添加文件夹。";
     FailureNotIndexed: "Your photos have not been looked at with this model yet. Index them once, then search.", "照片尚未用此模型处理。请先索引一次，然后再搜索。";
     FailureModel: "The search model could not be loaded, so photos can be browsed but not searched.\n{path}", "无法加载搜索模型，因此只能浏览照片，不能搜索。\n{path}";
+    FailureNoFuseModel: "There is no model at hand that describes photos or answers questions.", "没有可用于描述照片或回答问题的模型。";
+    FailureUnable: "The model cannot do this.", "此模型无法完成这项操作。";
+    FailureExport: "The captions could not be exported.\n{path}", "无法导出说明。\n{path}";
     FailureLibrary: "The library could not be used.\n{path}", "无法使用图库。\n{path}";
     FailureLibraryNewer: "This library was written by a newer version of Glimpse. Update Glimpse to open it.\n{path}", "此图库由更新版本的 Glimpse 写入。请更新 Glimpse 后再打开。\n{path}";
     FailureLibraryLocked: "Another program is using this library. Close it, then try again.\n{path}", "另一个程序正在使用此图库。请关闭它后重试。\n{path}";

@@ -86,6 +86,9 @@ impl Lang {
     pub fn job(self, kind: &JobKind) -> String {
         match kind {
             JobKind::Index(name) => name.clone(),
+            JobKind::Caption(photos) => self.fill(Msg::JobCaption, &[("photos", &self.photos(*photos))]),
+            JobKind::Export => self.text(Msg::JobExport).to_owned(),
+            JobKind::ExportPreview => self.text(Msg::JobExportPreview).to_owned(),
             JobKind::IndexAll(folders) => self.fill(Msg::FolderMany, &[("n", &self.number(*folders as u64))]),
         }
     }

@@ -44,6 +44,7 @@ impl<'a> View<'a> {
         match scope {
             Scope::All => text(Msg::AllPhotos),
             Scope::Failed => text(Msg::FailedFiles),
+            Scope::WithoutCaption => text(Msg::WithoutCaption),
             Scope::Missing => text(Msg::MissingPhotos),
             Scope::Folder(id) => {
                 self.folders().iter().find(|folder| folder.id == id).map(rail::folder_name).unwrap_or_default()

@@ -81,6 +81,7 @@ fn folder_row(ui: &mut Ui, view: &View<'_>, folder: &FolderStatus, out: &mut Vec
     let indexing = view.rt.current_job().is_some_and(|job| match &job.kind {
         JobKind::Index(what) => *what == name,
         JobKind::IndexAll(_) => true,
+        JobKind::Caption(_) | JobKind::Export | JobKind::ExportPreview => false,
     });
     let unreadable = view.lang.fill(Msg::FolderFailedCount, &[("n", &view.lang.number(folder.failed))]);
     let signal = if folder.offline {

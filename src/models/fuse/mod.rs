@@ -26,9 +26,10 @@ use crate::domain::CancelToken;
 use super::ModelError;
 use super::pack::{MANIFEST, Pack};
 
+pub use crate::domain::Answer;
 pub use config::Recipe;
 pub use decode::Sampling;
-pub use question::refusal;
+pub use question::{Refusal, refusal};
 pub use regions::Regions;
 pub use stub::StubFuse;
 
@@ -96,13 +97,6 @@ pub struct Draft {
     pub ended: bool,
 }
 
-/// One answer with its probability.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    pub text: String,
-    pub score: f32,
-}
-
 /// Ranked answers, best first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answers {
@@ -134,6 +128,14 @@ pub trait FuseModel: Send + Sync {
 
     /// How likely each text describes its picture, 0..1, in order.
     fn match_scores(&self, pairs: &[(&Regions, &str)]) -> Result<Vec<f32>, ModelError>;
+}
+
+/// Why a model of features alone cannot look at a photo, and what would work.
+pub fn needs_features(spec: &FuseSpec) -> ModelError {
+    ModelError::Unable(format!(
+        "{} looks at region features that its authors' detector computed, not at photos: name a file of them with --regions FILE, or use the built-in model",
+        spec.id
+    ))
 }
 
 /// Loads a pack, or a model folder of one of the published systems.

@@ -133,10 +133,7 @@ impl FuseModel for System {
     }
 
     fn look(&self, _: &RgbImage) -> Result<Regions, ModelError> {
-        Err(ModelError::Unable(format!(
-            "{} looks at region features that its authors' detector computed, not at the photo itself: name a file of them with --regions FILE, or use the built-in model",
-            self.spec.id
-        )))
+        Err(super::needs_features(&self.spec))
     }
 
     fn caption(
