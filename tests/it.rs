@@ -33,3 +33,5 @@ mod photos;
 mod search;
 #[path = "it/store.rs"]
 mod store;
+#[path = "it/words.rs"]
+mod words;

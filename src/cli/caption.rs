@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::domain::{CaptionSource, CaptionState, NewCaption};
-use crate::models::fuse::{CaptionRequest, Draft};
-use crate::store::{ListScope, Reader, Store};
+use crate::domain::{CaptionState, Photo, PhotoId};
+use crate::engine::{Candidate, Writing, write_one};
+use crate::store::{CaptionStepId, ListScope, Reader, Store};
 
 use super::Done;
 use super::args::CaptionArgs;
@@ -15,80 +15,105 @@ use super::fuse::{Beholder, print_failure};
 use super::output::{Output, absolute, with_path};
 use super::session::Session;
 
+/// What is to be described.
+enum Subject {
+    File(PathBuf),
+    Photo(Box<Photo>),
+}
+
 /// Prints one line for each picture, in order, also for those that failed.
 pub fn caption(session: &Session, args: &CaptionArgs, out: &mut Output) -> Result<Done> {
     let eyes = Beholder::open(session, args.features.regions.as_deref())?;
     let mut shelf = (args.all || args.save).then(|| Shelf::open(session)).transpose()?;
-    let paths = match &shelf {
-        Some(shelf) if args.all => shelf.photos(args)?,
-        _ => args.images.iter().map(|path| absolute(path)).collect(),
-    };
-    let request = CaptionRequest { lang: args.lang.clone(), beam: args.beam as usize, sampling: None };
-    let spec = eyes.model.spec();
     let mut complete = true;
-    for path in &paths {
-        session.stop_if_interrupted()?;
-        let described = eyes.look(path).and_then(|picture| {
-            eyes.model.caption(&picture, &request, &mut |_| (), &session.cancel).map_err(|error| error.to_string())
-        });
-        // A sentence that an interrupt cut short is none.
-        session.stop_if_interrupted()?;
-        let draft = match described {
-            Ok(draft) => draft,
-            Err(error) => {
-                complete = false;
-                print_failure(Some(path), json!({}), &error, out)?;
-                continue;
-            }
-        };
-        if let Some(shelf) = &mut shelf
-            && !shelf.keep(path, &draft, &request, (&spec.id, &spec.weights_hash))?
-        {
-            complete = false;
-            log::error!("the caption was not saved, the photo is not in the library: {}", path.display());
+    if args.all
+        && let Some(shelf) = &mut shelf
+    {
+        for photo in shelf.photos(args)? {
+            // Forgotten meanwhile: nothing to describe.
+            let Some(photo) = shelf.reader.photo(photo)? else { continue };
+            complete &= describe(session, &eyes, &Subject::Photo(Box::new(photo)), args, Some(&mut *shelf), out)?;
         }
-        let Draft { text, score, .. } = draft;
-        out.line(
-            || {
-                let fields = json!({ "caption": text, "lang": request.lang, "model": spec.id, "score": score });
-                with_path(path, fields)
-            },
-            || format!("{}\n  {text}", path.display()),
-        )?;
+    }
+    for path in &args.images {
+        complete &= describe(session, &eyes, &Subject::File(absolute(path)), args, shelf.as_mut(), out)?;
     }
     Ok(Done::from(complete))
 }
 
-/// The library that drafts are kept in.
+/// One line; false if something could not be done.
+fn describe(
+    session: &Session,
+    eyes: &Beholder<'_>,
+    subject: &Subject,
+    args: &CaptionArgs,
+    shelf: Option<&mut Shelf>,
+    out: &mut Output,
+) -> Result<bool> {
+    session.stop_if_interrupted()?;
+    let (path, picture) = match subject {
+        Subject::File(path) => (path, eyes.eyes.look(path, &session.cancel)),
+        Subject::Photo(photo) => (&photo.path, eyes.eyes.look_quickly(photo, &session.cancel)),
+    };
+    let how = Writing::Beam(args.beam as usize);
+    let written =
+        picture.and_then(|picture| Ok(write_one(eyes.model.as_ref(), &picture, &args.lang, how, &session.cancel)?));
+    // A sentence that an interrupt cut short is none.
+    session.stop_if_interrupted()?;
+    let candidate = match written {
+        Ok(candidate) => candidate,
+        Err(failure) => {
+            print_failure(Some(path), json!({}), &failure.detail, out)?;
+            return Ok(false);
+        }
+    };
+    let mut complete = true;
+    if let Some(shelf) = shelf
+        && !shelf.keep(path, subject, &candidate)?
+    {
+        complete = false;
+        log::error!("the caption was not saved, the photo is not in the library: {}", path.display());
+    }
+    let Candidate { text, lang, pack, score, .. } = candidate;
+    out.line(
+        || with_path(path, json!({ "caption": text, "lang": lang, "model": pack, "score": score })),
+        || format!("{}\n  {text}", path.display()),
+    )?;
+    Ok(complete)
+}
+
+/// The library that drafts are kept in, as one step that can be undone.
 struct Shelf {
     store: Store,
     reader: Reader,
+    run: CaptionStepId,
 }
 
 impl Shelf {
     fn open(session: &Session) -> Result<Self> {
-        Ok(Self { store: session.store_that_is_there()?, reader: session.reader()? })
+        let mut store = session.store_that_is_there()?;
+        let run = store.begin_drafts()?;
+        Ok(Self { store, reader: session.reader()?, run })
     }
 
     /// The library's photos; with `--missing` those without a caption in that language.
-    fn photos(&self, args: &CaptionArgs) -> Result<Vec<PathBuf>> {
-        let wanted = match args.missing {
+    fn photos(&self, args: &CaptionArgs) -> Result<Vec<PhotoId>> {
+        Ok(match args.missing {
             true => self.reader.without_caption(Some(&args.lang)),
             false => self.reader.list(ListScope::All),
-        }?;
-        Ok(self.reader.photos(&wanted)?.into_iter().map(|photo| photo.path).collect())
+        }?)
     }
 
     /// Keeps a draft; false if the photo is not in the library.
-    fn keep(&mut self, path: &Path, draft: &Draft, request: &CaptionRequest, model: (&str, &str)) -> Result<bool> {
-        let Some(photo) = self.reader.photo_by_path(path)? else { return Ok(false) };
-        let source = CaptionSource::Model {
-            pack: model.0.to_owned(),
-            version: model.1.to_owned(),
-            settings: json!({ "beam": request.beam }).to_string(),
+    fn keep(&mut self, path: &Path, subject: &Subject, candidate: &Candidate) -> Result<bool> {
+        let photo = match subject {
+            Subject::Photo(photo) => photo.id,
+            Subject::File(_) => match self.reader.photo_by_path(path)? {
+                Some(photo) => photo.id,
+                None => return Ok(false),
+            },
         };
-        let (text, lang) = (draft.text.clone(), request.lang.clone());
-        let caption = NewCaption { photo: photo.id, text, lang, source, state: CaptionState::Draft };
-        Ok(self.store.add_captions(&[caption])?.iter().any(Option::is_some))
+        let draft = candidate.clone().caption(photo, CaptionState::Draft);
+        Ok(self.store.add_drafts(self.run, &[draft])?.iter().any(Option::is_some))
     }
 }

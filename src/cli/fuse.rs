@@ -7,8 +7,8 @@ use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::domain::Photo;
-use crate::media::{self, THUMBNAIL_SIDE, ThumbnailCache};
+use crate::engine::{Eyes, Failure};
+use crate::media::ThumbnailCache;
 use crate::models::fuse::regions::RegionStore;
 use crate::models::fuse::{FuseModel, Regions, Sees};
 
@@ -20,7 +20,7 @@ use super::session::Session;
 pub struct Beholder<'a> {
     session: &'a Session,
     pub model: Arc<dyn FuseModel>,
-    features: Option<RegionStore>,
+    pub eyes: Eyes,
 }
 
 impl<'a> Beholder<'a> {
@@ -31,42 +31,13 @@ impl<'a> Beholder<'a> {
         if features.is_some() && model.spec().sees == Sees::Pixels {
             log::warn!("{} looks at the photos themselves: --regions is not needed", model.spec().id);
         }
-        Ok(Self { session, model, features })
+        let thumbnails = Arc::new(ThumbnailCache::new(session.paths.thumbnails()));
+        Ok(Self { session, eyes: Eyes::new(Arc::clone(&model), features, thumbnails), model })
     }
 
     /// The photo as the model sees it, or a sentence why it cannot.
     pub fn look(&self, path: &Path) -> Result<Regions, String> {
-        let id = &self.model.spec().id;
-        match (&self.features, self.model.spec().sees) {
-            (Some(store), Sees::Features) => {
-                if !path.is_file() {
-                    return Err("there is no such file".into());
-                }
-                store.get(path).map_err(|error| error.to_string())?.ok_or_else(|| {
-                    format!("the file named with --regions has no features of this photo, and {id} looks at nothing else: add them there, or use the built-in model")
-                })
-            }
-            (None, Sees::Features) => Err(format!(
-                "{id} looks at region features that its authors' detector computed, not at photos: name a file of them with --regions FILE, or use the built-in model"
-            )),
-            (_, Sees::Pixels) => {
-                let photo = media::read_photo(path, self.model.spec().min_side, &self.session.cancel);
-                let photo = photo.map_err(|skipped| skipped.detail)?;
-                self.model.look(&photo.image).map_err(|error| error.to_string())
-            }
-        }
-    }
-
-    /// The same for a photo of the library: a thumbnail will do where there is one.
-    pub fn look_quickly(&self, photo: &Photo) -> Result<Regions, String> {
-        let small_will_do = self.model.spec().sees == Sees::Pixels && self.model.spec().min_side <= THUMBNAIL_SIDE;
-        if let Some(content) = &photo.content
-            && small_will_do
-            && let Some(thumbnail) = ThumbnailCache::new(self.session.paths.thumbnails()).get(content)
-        {
-            return self.model.look(&thumbnail).map_err(|error| error.to_string());
-        }
-        self.look(&photo.path)
+        self.eyes.look(path, &self.session.cancel).map_err(|Failure { detail, .. }| detail)
     }
 }
 

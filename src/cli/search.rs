@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::domain::{Hit, Photo, PhotoId, Query};
+use crate::engine::{self, Judgement};
 use crate::models::align::AlignModel;
-use crate::models::fuse::Regions;
 use crate::search::rerank::{Judged, rerank};
 use crate::search::{Found, SearchError, Searcher};
 use crate::store::Reader;
@@ -102,7 +102,7 @@ impl<'a> Desk<'a> {
         let scores = match (&self.judge, query) {
             (Some((eyes, best)), Query::Text(text)) => {
                 let best: Vec<Option<&Photo>> = hits.iter().take(*best).map(photo_of).collect();
-                judge(self.session, eyes, &best, text)?
+                judge(self.session, &self.reader, eyes, &best, text)?
             }
             _ => Vec::new(),
         };
@@ -144,22 +144,29 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// How well the text describes each photo; `None` for one that the model cannot see.
-fn judge(session: &Session, eyes: &Beholder, photos: &[Option<&Photo>], text: &str) -> Result<Vec<Option<f32>>> {
+/// How well the text describes each photo; `None` for one that the model cannot see. What
+/// the model says is kept where the library can be written.
+fn judge(
+    session: &Session,
+    reader: &Reader,
+    eyes: &Beholder<'_>,
+    photos: &[Option<&Photo>],
+    text: &str,
+) -> Result<Vec<Option<f32>>> {
     let started = Instant::now();
-    let seen: Vec<Option<Regions>> = photos
-        .iter()
-        .map(|photo| {
-            let photo = (*photo)?;
-            let looked = eyes.look_quickly(photo);
-            looked.inspect_err(|error| log::warn!("not judged: {error}: {}", photo.path.display())).ok()
-        })
-        .collect();
+    eyes.eyes.can_see()?;
+    let Judgement { scores, fresh, judged, known, .. } =
+        engine::judge(&eyes.eyes, reader, photos, text, &session.cancel)?;
     session.stop_if_interrupted()?;
-    let pairs: Vec<(&Regions, &str)> = seen.iter().flatten().map(|picture| (picture, text)).collect();
-    let mut scores = eyes.model.match_scores(&pairs)?.into_iter();
-    log::info!("{} judged in {:.0} ms", pairs.len(), started.elapsed().as_secs_f64() * 1e3);
-    Ok(seen.iter().map(|picture| picture.as_ref().and_then(|_| scores.next())).collect())
+    if !fresh.is_empty() {
+        let hash = &eyes.model.spec().weights_hash;
+        let kept = session.store().and_then(|mut store| store.keep_match_scores(hash, text.trim(), &fresh));
+        if let Err(error) = kept {
+            log::debug!("the scores were not kept: {error}");
+        }
+    }
+    log::info!("{judged} judged in {:.0} ms, {known} known from before", started.elapsed().as_secs_f64() * 1e3);
+    Ok(scores)
 }
 
 /// The photo is in the library, but this model has not seen it.

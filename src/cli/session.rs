@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::config::{Paths, Settings};
 use crate::device::DeviceRequest;
 use crate::domain::CancelToken;
-use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE, EngineConfig, FuseSource, ModelLoader, ModelSource};
+use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN, EngineConfig, FuseLoader, FuseSource, ModelLoader, ModelSource};
 use crate::models::align::AlignModel;
 use crate::models::fuse::{self, FuseModel};
 use crate::models::{ModelError, catalogue, folder};
@@ -100,27 +100,18 @@ impl Session {
 
     /// The Fuse model of `--model`, else the library's, else the built-in one.
     pub fn fuse(&self) -> Result<Arc<dyn FuseModel>> {
-        let mut pack = None;
+        // What cannot be read is no model of either family: said before anything else is tried.
         for model in &self.models {
-            if self.family(model)? == fuse::FAMILY {
-                pack.get_or_insert_with(|| model.clone());
-            }
+            self.family(model)?;
         }
-        if pack.is_none() {
-            pack = match self.reader() {
-                Err(StoreError::Absent { .. }) => None,
-                reader => reader?.active_model(fuse::FAMILY)?,
-            };
-        }
-        let built_in = || catalogue::list(&self.paths).into_iter().find(|pack| pack.id == BUILT_IN_FUSE).map(|p| p.id);
-        let Some(pack) = pack.or_else(built_in) else {
-            bail!(
-                "there is no model at hand that captions, answers or matches, and none is built into this version: convert a checkpoint of OSCAR, VinVL, UNITER or VLP with training/convert.py and name its folder with --model FOLDER"
-            );
+        let reader = match self.reader() {
+            Err(StoreError::Absent { .. }) => None,
+            // Of no matter where the model was named.
+            Err(_) if matches!(self.fuse_source(), FuseSource::Pack(_)) => None,
+            reader => Some(reader?),
         };
-        let folder = catalogue::find(&self.paths, &pack)?;
-        log::info!("model {pack}: {}", folder.display());
-        Ok(fuse::load(&folder, self.device)?)
+        let loader = FuseLoader { paths: self.paths.clone(), source: self.fuse_source(), device: self.device };
+        Ok(loader.load(reader.as_ref())?)
     }
 
     /// The Fuse model of `--model`, else what the library says.

@@ -39,6 +39,13 @@ pub struct NewCaption {
     pub state: CaptionState,
 }
 
+/// Whether a language code is of a language: `zh-CN` is of `zh`.
+pub fn is_of(code: &str, lang: &str) -> bool {
+    let prefix = code.get(..lang.len());
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(lang))
+        && (code.len() == lang.len() || code.as_bytes()[lang.len()] == b'-')
+}
+
 /// A caption as the library holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caption {
@@ -51,4 +58,22 @@ pub struct Caption {
     pub state: CaptionState,
     /// Seconds since 1970, UTC.
     pub created_s: i64,
+}
+
+impl Caption {
+    /// Whether it is in this language; `zh` stands for `zh-CN` too.
+    pub fn is_in(&self, lang: &str) -> bool {
+        is_of(&self.lang, lang)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_of_its_language_alone() {
+        assert!(is_of("zh-CN", "zh") && is_of("EN", "en"));
+        assert!(!is_of("zha", "zh") && !is_of("z", "zh") && !is_of("狗", "zh"));
+    }
 }

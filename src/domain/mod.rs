@@ -19,7 +19,7 @@ mod rewording;
 pub use answer::{Answer, NewAnswer, PhotoAnswer};
 pub use calibration::{BestUnrelated, Calibration, Judgement, Matching, Unrelated};
 pub use cancel::{CancelSource, CancelToken};
-pub use caption::{Caption, CaptionSource, CaptionState, NewCaption};
+pub use caption::{Caption, CaptionSource, CaptionState, NewCaption, is_of};
 pub use embedding::{Embedding, EmbeddingError};
 pub use ids::{AnswerId, CaptionId, FolderId, JobId, ModelId, PhotoId, RequestId};
 pub use photo::{ContentHash, FileStamp, LatLon, Photo, PhotoMeta, PhotoState, ReadFailure};

@@ -14,9 +14,10 @@ use crate::domain::{CancelToken, Embedding, FolderId, PhotoId, Query, RequestId}
 use crate::indexing::Encoder;
 use crate::models::ModelError;
 use crate::models::align::{AlignModel, Pixels};
-use crate::search::Searcher;
+use crate::search::{Searcher, asks_for_captions_only};
 use crate::store::{ListScope, Reader, StoreError};
 
+use super::fuse::{Fuse, JudgeHits};
 use super::model::ModelLoader;
 use super::outbox::Outbox;
 use super::{Event, Failure, FailureKind, SearchResults};
@@ -31,6 +32,8 @@ pub(super) struct Search {
     /// One folder's photos only.
     pub within: Option<FolderId>,
     pub limit: usize,
+    /// How many of the best the Fuse model is to judge.
+    pub rerank: Option<usize>,
     pub token: CancelToken,
 }
 
@@ -64,11 +67,17 @@ pub(super) struct Compute {
 
 impl Compute {
     /// Starts the thread; it loads the model first.
-    pub fn start(loader: ModelLoader, reader: Reader, outbox: Outbox, alive: Sender<()>) -> std::io::Result<Self> {
+    pub fn start(
+        loader: ModelLoader,
+        reader: Reader,
+        fuse: Fuse,
+        outbox: Outbox,
+        alive: Sender<()>,
+    ) -> std::io::Result<Self> {
         let (asks, questions) = bounded(QUESTIONS);
         let (batches, incoming) = bounded(0);
         thread::Builder::new().name("glimpse-compute".into()).spawn(move || {
-            let mut worker = Worker { model: loader.load(&reader), reader, searcher: None, folder: None, outbox };
+            let mut worker = Worker { model: loader.load(&reader), reader, searcher: None, folder: None, fuse, outbox };
             if let Err(failure) = &worker.model {
                 worker.outbox.notice(failure.clone());
             }
@@ -125,6 +134,14 @@ impl Encoder for BatchEncoder {
     }
 }
 
+/// The best hits of a sentence, for the Fuse model. Words of captions were looked for and
+/// found: there is nothing to judge.
+fn to_judge(search: &Search, result: &Result<SearchResults, Failure>) -> Option<JudgeHits> {
+    let (Some(best), Query::Text(text), Ok(results)) = (search.rerank, &search.query, result) else { return None };
+    let (request, hits, token) = (search.request, results.hits.clone(), search.token.clone());
+    (!asks_for_captions_only(text)).then(|| JudgeHits { request, text: text.clone(), hits, best, token })
+}
+
 struct Worker {
     model: Result<Arc<dyn AlignModel>, Failure>,
     reader: Reader,
@@ -132,6 +149,8 @@ struct Worker {
     searcher: Option<Searcher>,
     /// The folder that was searched last.
     folder: Option<Folder>,
+    /// Judges what was found.
+    fuse: Fuse,
     outbox: Outbox,
 }
 
@@ -169,7 +188,11 @@ impl Worker {
                 }
                 let result = self.search(&search);
                 if !search.token.is_cancelled() {
+                    let judged = to_judge(&search, &result);
                     self.outbox.send(Event::SearchDone { request: search.request, result });
+                    if let Some(hits) = judged {
+                        self.fuse.judge(hits);
+                    }
                 }
             }
             Ask::Changed => {

@@ -54,7 +54,8 @@ impl From<StoreError> for Failure {
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
-        Self::new(FailureKind::Model, error.to_string())
+        let kind = if matches!(error, ModelError::Unable(_)) { FailureKind::Unable } else { FailureKind::Model };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Jobs: one at a time on a thread of its own, each with a status and a handle to steer it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,11 @@ use crate::indexing::{self, IndexError, JobControl, Observer, Report, Root, Run}
 use crate::media::ThumbnailCache;
 use crate::media::walk::WalkOptions;
 use crate::models::align::AlignModel;
+use crate::models::fuse::FAMILY as FUSE_FAMILY;
 use crate::store::{Change, ModelRow, Reader, StoreError};
 
 use super::compute::Compute;
+use super::fuse::Fuse;
 use super::library::{Look, roots};
 use super::model::{ALIGN_FAMILY, ModelLoader};
 use super::outbox::Outbox;
@@ -41,9 +43,12 @@ pub(super) enum Request {
     Import(PathBuf),
 }
 
-/// The running job, as others may steer it.
+/// The jobs that are at work, as others may steer them.
 #[derive(Clone, Default)]
-pub(super) struct Board(Arc<Mutex<Option<Job>>>);
+pub(super) struct Board {
+    jobs: Arc<Mutex<Vec<Job>>>,
+    last: Arc<AtomicU64>,
+}
 
 /// A job's status, and the handle that steers it.
 type Job = (JobStatus, Arc<JobControl>);
@@ -64,20 +69,39 @@ impl Board {
 
     /// Ends whatever runs.
     pub fn cancel_all(&self) {
-        if let Some((_, control)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        for (_, control) in self.jobs().iter() {
             control.cancel();
         }
     }
 
+    /// An id that no job had.
+    pub fn fresh(&self) -> JobId {
+        JobId(self.last.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A job begins; the handle that steers it.
+    pub fn add(&self, status: JobStatus) -> Arc<JobControl> {
+        let control = Arc::new(JobControl::new());
+        self.jobs().push((status, Arc::clone(&control)));
+        control
+    }
+
+    /// A job has ended: how it stood last.
+    pub fn remove(&self, job: JobId) -> Option<JobStatus> {
+        let mut jobs = self.jobs();
+        let at = jobs.iter().position(|(status, _)| status.id == job)?;
+        Some(jobs.remove(at).0)
+    }
+
     fn steer(&self, job: JobId, act: impl FnOnce(&mut JobStatus, &JobControl)) -> Option<JobStatus> {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (status, control) = running.as_mut().filter(|(status, _)| status.id == job)?;
+        let mut jobs = self.jobs();
+        let (status, control) = jobs.iter_mut().find(|(status, _)| status.id == job)?;
         act(status, control);
         Some(status.clone())
     }
 
-    fn set(&self, job: Option<Job>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = job;
+    fn jobs(&self) -> MutexGuard<'_, Vec<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,6 +113,7 @@ pub(super) struct Jobs {
     pub loader: ModelLoader,
     pub writer: Writer,
     pub compute: Compute,
+    pub fuse: Fuse,
     pub thumbnails: Arc<ThumbnailCache>,
     pub looks: Sender<Look>,
     pub outbox: Outbox,
@@ -110,11 +135,11 @@ impl Jobs {
 
     fn run(&self, requests: &Receiver<Request>) {
         let resumed = self.broken_off().then_some(Request::Index(None));
-        for (request, id) in resumed.into_iter().chain(requests).zip(1..) {
+        for request in resumed.into_iter().chain(requests) {
             if self.closing.load(Ordering::Relaxed) {
                 return;
             }
-            if let Err(failure) = self.perform(request, JobId(id)) {
+            if let Err(failure) = self.perform(request, self.board.fresh()) {
                 self.outbox.notice(failure);
             }
         }
@@ -123,7 +148,9 @@ impl Jobs {
     /// Whether an indexing run never came to its end: a crash, a power cut. Asked once; what is resumed is noted as ended.
     fn broken_off(&self) -> bool {
         let noted = Reader::open(&self.library).and_then(|reader| reader.unfinished_jobs());
-        let jobs = noted.unwrap_or_default();
+        let mut jobs = noted.unwrap_or_default();
+        // Batches are the Fuse thread's.
+        jobs.retain(|job| job.task.is_none());
         for job in &jobs {
             let id = job.id;
             if let Err(error) = self.writer.with(move |store| store.job_finished(id, "broken off")) {
@@ -160,6 +187,11 @@ impl Jobs {
                 let _ = self.looks.send(Look::Status);
                 Ok(())
             }
+            Request::Use(pack) if self.loader.family(&pack)? == FUSE_FAMILY => {
+                self.writer.with(move |store| store.set_active_model(FUSE_FAMILY, &pack))?;
+                self.fuse.reload();
+                Ok(())
+            }
             Request::Use(pack) => {
                 let model = self.loader.load_pack(&pack)?;
                 if self.index(id, None, Arc::clone(&model))? {
@@ -185,18 +217,15 @@ impl Jobs {
             }
             several => JobKind::IndexAll(several.len()),
         };
-        let control = Arc::new(JobControl::new());
         let status = JobStatus { id, kind, state: JobState::Running, progress: Progress::default() };
-        self.board.set(Some((status.clone(), Arc::clone(&control))));
+        let control = self.board.add(status.clone());
         self.outbox.send(Event::Job(status.clone()));
         // A job that began while the program closes has missed its call to end.
         if self.closing.load(Ordering::Relaxed) {
             control.cancel();
         }
         let result = self.run_index(&chosen, model, &reader, &control, &status);
-        let last = self.board.steer(id, |_, _| ());
-        self.board.set(None);
-        let mut status = last.unwrap_or(status);
+        let mut status = self.board.remove(id).unwrap_or(status);
         let went_through = matches!(&result, Ok(report) if !report.cancelled);
         status.state = match &result {
             Ok(report) if report.cancelled => JobState::Cancelled,
@@ -255,7 +284,7 @@ impl Jobs {
             true
         };
         let mut library = PatientLibrary { writer: self.writer.clone(), trouble: &mut trouble, wait: &wait };
-        let mut observer = Telltale { outbox: &self.outbox, board: &self.board, id: status.id, last: None };
+        let mut observer = Telltale::new(&self.outbox, &self.board, status.id);
         let run = Run {
             roots,
             model: model.as_ref(),
@@ -280,18 +309,22 @@ impl Jobs {
 }
 
 /// Puts progress on the board and, now and then, into the window.
-struct Telltale<'a> {
-    outbox: &'a Outbox,
-    board: &'a Board,
+pub(super) struct Telltale {
+    outbox: Outbox,
+    board: Board,
     id: JobId,
     last: Option<Instant>,
 }
 
-impl Telltale<'_> {
+impl Telltale {
     const EVERY: Duration = Duration::from_millis(150);
+
+    pub fn new(outbox: &Outbox, board: &Board, id: JobId) -> Self {
+        Self { outbox: outbox.clone(), board: board.clone(), id, last: None }
+    }
 }
 
-impl Observer for Telltale<'_> {
+impl Observer for Telltale {
     fn progress(&mut self, progress: Progress) {
         let status = self.board.steer(self.id, |status, _| status.progress = progress);
         let finished = progress.total == Some(progress.done);

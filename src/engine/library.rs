@@ -13,11 +13,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::config::Paths;
 use crate::device::{DeviceNote, DeviceRequest};
 use crate::domain::{FolderId, PhotoId, RequestId};
-use crate::models::catalogue;
-use crate::store::{ListScope, Reader, StoreError};
+use crate::models::{catalogue, fuse};
+use crate::store::{Reader, StoreError};
 
+use super::batch::in_scope;
 use super::compute::Compute;
-use super::model::{ALIGN_FAMILY, BUILT_IN_ALIGN};
+use super::fuse::Fuse;
+use super::model::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE};
 use super::outbox::Outbox;
 use super::{Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope};
 
@@ -45,6 +47,7 @@ pub(super) struct Librarian {
     pub paths: Paths,
     pub reader: Reader,
     pub compute: Compute,
+    pub fuse: Fuse,
     pub outbox: Outbox,
     pub device: DeviceRequest,
     /// Set while the library cannot be written.
@@ -98,13 +101,7 @@ impl Librarian {
     }
 
     fn list(&self, scope: Scope) -> Result<Vec<PhotoId>, StoreError> {
-        self.reader.list(match scope {
-            Scope::All => ListScope::All,
-            Scope::Folder(folder) => ListScope::Folder(folder),
-            Scope::Failed => ListScope::Failed,
-            Scope::Missing => ListScope::Missing,
-            Scope::WithoutCaption => return self.reader.without_caption(None),
-        })
+        in_scope(scope, &self.reader)
     }
 
     fn details(&self, photo: PhotoId) -> Result<Box<Details>, Failure> {
@@ -138,10 +135,10 @@ impl Librarian {
             photos: counts.photos,
             missing: counts.missing,
             failed: counts.failed,
-            without_caption: self.reader.without_caption(None)?.len() as u64,
+            without_caption: self.reader.count_without_caption()?,
             folders: folders.collect(),
             models: model_statuses(&self.paths, &self.reader)?,
-            fuse: super::FuseStatus::Unknown,
+            fuse: self.fuse.status(),
             device,
             device_note,
             read_only: self.read_only.load(Ordering::Relaxed),
@@ -156,14 +153,15 @@ pub(super) fn roots(reader: &Reader) -> Result<HashMap<FolderId, PathBuf>, Store
 
 /// Every pack that can be had, with what the library holds of it.
 pub fn model_statuses(paths: &Paths, reader: &Reader) -> Result<Vec<ModelStatus>, StoreError> {
-    let active = reader.active_model(ALIGN_FAMILY)?.unwrap_or_else(|| BUILT_IN_ALIGN.to_owned());
+    let align = reader.active_model(ALIGN_FAMILY)?.unwrap_or_else(|| BUILT_IN_ALIGN.to_owned());
+    let fuse = reader.active_model(fuse::FAMILY)?.unwrap_or_else(|| BUILT_IN_FUSE.to_owned());
     let known = reader.models()?;
     Ok(catalogue::list(paths)
         .into_iter()
         .map(|pack| {
             let of_library = known.iter().rev().find(|model| model.row.pack_id == pack.id);
             ModelStatus {
-                active: pack.id == active,
+                active: pack.id == if pack.family == fuse::FAMILY { &*fuse } else { &*align },
                 model: of_library.map(|model| model.id),
                 embedded: of_library.map_or(0, |model| model.embedded),
                 name: pack.name,

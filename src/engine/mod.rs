@@ -4,17 +4,26 @@
 //! send ──┬─ searches ──> compute thread (model, index) <── batches ──┐
 //!        ├─ lists ─────> library thread (figures, changes by others)  ├── jobs thread (one run at a time,
 //!        ├─ pictures ──> picture threads (thumbnails, previews)       │   with its decode threads)
-//!        └─ jobs ───────────────────────────────────────────────────> ┘
-//!                        writer thread (the only one that writes) <── batches of rows
+//!        ├─ jobs ───────────────────────────────────────────────────> ┘
+//!        ├─ questions ─> Fuse thread (its model; batches of captions between two questions)
+//!        ├─ words ─────> words thread (a person's edits, undo, rewording)
+//!        └─ exports ───> export thread
+//!                        writer thread (the only one that writes) <── rows of all of these
 //! poll <── one bounded queue of events, and a waker
 //! ```
 //!
 //! Knows a `std::task::Waker`, never egui. Every queue is bounded; every thread has a name.
 
+mod batch;
 mod compute;
+mod exports;
+mod eyes;
 mod failure;
+mod fuse;
 mod fuse_messages;
 mod jobs;
+mod judge;
+mod ledger;
 mod library;
 mod messages;
 mod model;
@@ -22,6 +31,7 @@ mod outbox;
 mod pictures;
 mod system;
 mod writer;
+mod writing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,19 +49,26 @@ use crate::models::align::AlignModel;
 use crate::models::fuse::FuseModel;
 use crate::store::{Reader, Store};
 
+pub use eyes::{Eyes, embed};
 pub use fuse_messages::{
     Candidate, CaptionOptions, Chosen, ExportReport, FuseInfo, FuseStatus, MatchScores, PhotoWords, Reply, Reranked,
     RewordReport, Reworded, Writing,
 };
+pub use judge::{Judgement, judge};
 pub use library::model_statuses;
 pub use messages::{
     Command, Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope, SearchResults,
     Thumb,
 };
-pub use model::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE, ModelLoader};
+pub use model::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE, FuseLoader, ModelLoader};
+pub use writing::write_one;
 
+use batch::{BatchStart, Batches};
 use compute::{Compute, Search};
+use exports::{Exports, Wanted};
+use fuse::{Fuse, FuseParts};
 use jobs::{Board, Jobs, Request};
+use ledger::{Act, Ledger, Reword};
 use library::{Librarian, Look};
 use outbox::Outbox;
 use pictures::Pictures;
@@ -117,13 +134,16 @@ struct Front {
     looks: Sender<Look>,
     jobs: Sender<Request>,
     pictures: Pictures,
+    fuse: Fuse,
+    words: Sender<Act>,
+    exports: Sender<Wanted>,
 }
 
 impl Engine {
     /// Opens the library and starts the threads. The model is loaded by its thread, so that
     /// this returns at once; the waker is called whenever an event waits.
     pub fn start(config: EngineConfig, waker: Waker) -> Result<Self, Failure> {
-        let EngineConfig { paths, library, settings, align, fuse: _, device } = config;
+        let EngineConfig { paths, library, settings, align, fuse, device } = config;
         let (sender, events) = bounded(EVENTS);
         let outbox = Outbox::new(sender, waker);
         let (alive, ended) = bounded(0);
@@ -142,13 +162,17 @@ impl Engine {
         };
         let reader = || Reader::open(&library);
         let threads = |error: std::io::Error| Failure::new(FailureKind::System, format!("no thread: {error}"));
+        let fuse_loader = FuseLoader { paths: paths.clone(), source: fuse, device };
         let loader = ModelLoader { paths: paths.clone(), source: align, device };
         let writer = Writer::start(library.clone(), store, Arc::clone(&read_only), alive.clone()).map_err(threads)?;
-        let compute = Compute::start(loader.clone(), reader()?, outbox.clone(), alive.clone()).map_err(threads)?;
+        let fuse = Fuse::new();
+        let compute = Compute::start(loader.clone(), reader()?, fuse.clone(), outbox.clone(), alive.clone());
+        let compute = compute.map_err(threads)?;
         let librarian = Librarian {
             paths: paths.clone(),
             reader: reader()?,
             compute: compute.clone(),
+            fuse: fuse.clone(),
             outbox: outbox.clone(),
             device,
             read_only,
@@ -157,6 +181,32 @@ impl Engine {
         let cache_bytes = u64::from(settings.thumbnail_cache_mib) << 20;
         let thumbnails = Arc::new(ThumbnailCache::with_limit(paths.thumbnails(), cache_bytes));
         let pictures = Pictures::start(&library, &thumbnails, &outbox, &alive)?;
+        let ledger = Ledger { reader: reader()?, writer: writer.clone(), outbox: outbox.clone() };
+        let words = ledger.start(alive.clone()).map_err(threads)?;
+        let exports = Exports {
+            reader: reader()?,
+            writer: writer.clone(),
+            outbox: outbox.clone(),
+            board: board.clone(),
+            closing: Arc::clone(&closing),
+        };
+        let exports = exports.start(alive.clone()).map_err(threads)?;
+        let parts = FuseParts {
+            loader: fuse_loader,
+            reader: reader()?,
+            writer: writer.clone(),
+            compute: compute.clone(),
+            thumbnails: Arc::clone(&thumbnails),
+            looks: looks.clone(),
+            outbox: outbox.clone(),
+            batches: Batches {
+                writer: writer.clone(),
+                outbox: outbox.clone(),
+                board: board.clone(),
+                closing: Arc::clone(&closing),
+            },
+        };
+        fuse.start(parts, alive.clone()).map_err(threads)?;
         let jobs = Jobs {
             paths,
             settings,
@@ -164,6 +214,7 @@ impl Engine {
             loader,
             writer,
             compute: compute.clone(),
+            fuse: fuse.clone(),
             thumbnails,
             looks: looks.clone(),
             outbox: outbox.clone(),
@@ -171,7 +222,7 @@ impl Engine {
             closing: Arc::clone(&closing),
         };
         let jobs = jobs.start(alive).map_err(threads)?;
-        let front = Front { compute, searches: CancelSource::default(), looks, jobs, pictures };
+        let front = Front { compute, searches: CancelSource::default(), looks, jobs, pictures, fuse, words, exports };
         Ok(Self { front: Some(front), events: Some(events), outbox, board, closing, ended })
     }
 
@@ -186,13 +237,19 @@ impl Engine {
             Command::UseModel(pack) => front.jobs.try_send(Request::Use(pack)).is_ok(),
             Command::ImportModel(folder) => front.jobs.try_send(Request::Import(folder)).is_ok(),
             Command::PauseJob(job) => self.tell(self.board.pause(job, true)),
-            Command::ResumeJob(job) => self.tell(self.board.pause(job, false)),
+            Command::ResumeJob(job) => {
+                let status = self.board.pause(job, false);
+                front.fuse.wake();
+                self.tell(status)
+            }
             Command::CancelJob(job) => {
                 self.board.cancel(job);
+                front.fuse.wake();
                 true
             }
-            Command::Search { request, query, within, limit, rerank: _ } => {
-                front.compute.search(Search { request, query, within, limit, token: front.searches.restart() })
+            Command::Search { request, query, within, limit, rerank } => {
+                let token = front.searches.restart();
+                front.compute.search(Search { request, query, within, limit, rerank, token })
             }
             Command::List { request, scope } => front.looks.try_send(Look::List { request, scope }).is_ok(),
             Command::Details { request, photo } => front.looks.try_send(Look::Details { request, photo }).is_ok(),
@@ -201,28 +258,29 @@ impl Engine {
                 true
             }
             Command::Preview { request, photo, max_side } => front.pictures.preview(request, photo, max_side),
-            Command::Caption { request, photo, .. } => {
-                self.answer(Event::CaptionDone { request, photo, result: Err(not_yet()) })
+            Command::Caption { request, photo, options } => front.fuse.caption(request, photo, options),
+            Command::StopCaption => {
+                front.fuse.stop_caption();
+                true
             }
-            Command::Ask { request, photo, .. } => {
-                self.answer(Event::AskDone { request, photo, result: Err(not_yet()) })
+            Command::Ask { request, photo, question } => front.fuse.ask(request, photo, question),
+            Command::Match { request, photo, text } => front.fuse.match_text(request, photo, text),
+            Command::CaptionPhotos { photos, options, missing_only } => {
+                front.fuse.begin(BatchStart::New { photos, options, missing_only })
             }
-            Command::Match { request, photo, .. } => {
-                self.answer(Event::MatchDone { request, photo, result: Err(not_yet()) })
+            Command::Export { request, options } => front.exports.try_send(Wanted { request, options }).is_ok(),
+            Command::Words { request, photo } => front.write(Act::Words { request, photo }),
+            Command::KeepCaption { photo, candidate, state } => front.write(Act::Keep { photo, candidate, state }),
+            Command::WriteCaption { photo, lang, text } => front.write(Act::Write { photo, lang, text }),
+            Command::EditCaption { caption, text } => front.write(Act::Edit { caption, text }),
+            Command::SetCaptionState { caption, state } => front.write(Act::Judge { caption, state }),
+            Command::RemoveCaption(caption) => front.write(Act::Remove(caption)),
+            Command::RemoveAnswer(answer) => front.write(Act::RemoveAnswer(answer)),
+            Command::UndoCaptions => front.write(Act::Undo),
+            Command::RedoCaptions => front.write(Act::Redo),
+            Command::Reword { request, photos, lang, rewording, dry_run } => {
+                front.write(Act::Reword(Reword { request, photos, lang, rewording, dry_run }))
             }
-            Command::Words { request, photo } => self.answer(Event::Words { request, photo, result: Err(not_yet()) }),
-            Command::Reword { request, .. } => self.answer(Event::RewordDone { request, result: Err(not_yet()) }),
-            Command::Export { request, .. } => self.answer(Event::ExportDone { request, result: Err(not_yet()) }),
-            Command::StopCaption => true,
-            Command::KeepCaption { .. }
-            | Command::WriteCaption { .. }
-            | Command::EditCaption { .. }
-            | Command::SetCaptionState { .. }
-            | Command::RemoveCaption(_)
-            | Command::RemoveAnswer(_)
-            | Command::UndoCaptions
-            | Command::RedoCaptions
-            | Command::CaptionPhotos { .. } => self.answer(Event::Notice(not_yet())),
             Command::OpenExternally(path) => self.try_system(system::open(&path)),
             Command::ShowInFolder(path) => self.try_system(system::show_in_folder(&path)),
         }
@@ -241,12 +299,6 @@ impl Engine {
         true
     }
 
-    /// Answers at once.
-    fn answer(&self, event: Event) -> bool {
-        self.outbox.offer(event);
-        true
-    }
-
     fn try_system(&self, result: Result<(), Failure>) -> bool {
         if let Err(failure) = result {
             self.outbox.offer(Event::Notice(failure));
@@ -255,8 +307,16 @@ impl Engine {
     }
 }
 
-fn not_yet() -> Failure {
-    Failure::new(FailureKind::NoFuseModel, "this version cannot do that yet")
+impl Front {
+    fn write(&self, act: Act) -> bool {
+        self.words.try_send(act).is_ok()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.fuse.close();
+    }
 }
 
 impl Drop for Engine {

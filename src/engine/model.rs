@@ -1,4 +1,4 @@
-//! Which Align model is meant, and loading it. Shared by the window's engine and the command line.
+//! Which models are meant, and loading them. Shared by the window's engine and the command line.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::config::Paths;
 use crate::device::DeviceRequest;
 use crate::models::align::{self, AlignModel};
-use crate::models::{ModelError, catalogue};
+use crate::models::fuse::{self, FuseModel};
+use crate::models::{ModelError, catalogue, folder};
 use crate::store::Reader;
 
-use super::{Failure, ModelSource};
+use super::{Failure, FailureKind, FuseInfo, FuseSource, FuseStatus, ModelSource};
 
 /// The pack that comes with the program.
 pub const BUILT_IN_ALIGN: &str = "lite-align";
@@ -46,8 +47,66 @@ impl ModelLoader {
         align::load(&folder, self.device)
     }
 
+    /// `align` or `fuse`.
+    pub fn family(&self, pack: &str) -> Result<String, ModelError> {
+        Ok(folder::describe(&catalogue::find(&self.paths, pack)?)?.family)
+    }
+
     /// Checks a model folder and keeps it as a pack; its id.
     pub fn import(&self, folder: &Path) -> Result<String, ModelError> {
         catalogue::import(&self.paths, folder).map(|pack| pack.id)
+    }
+}
+
+/// Loads the Fuse model that was asked for.
+#[derive(Clone)]
+pub struct FuseLoader {
+    pub paths: Paths,
+    pub source: FuseSource,
+    pub device: DeviceRequest,
+}
+
+impl FuseLoader {
+    /// The model asked for, else the library's active one, else the built-in one.
+    pub fn load(&self, reader: Option<&Reader>) -> Result<Arc<dyn FuseModel>, Failure> {
+        if let FuseSource::Ready(model) = &self.source {
+            return Ok(Arc::clone(model));
+        }
+        let pack = self.pack(reader)?;
+        let folder = catalogue::find(&self.paths, &pack)?;
+        log::info!("model {pack}: {}", folder.display());
+        Ok(fuse::load(&folder, self.device)?)
+    }
+
+    /// What there is, without loading it.
+    pub fn describe(&self, reader: Option<&Reader>) -> FuseStatus {
+        self.info(reader).map_or_else(FuseStatus::Absent, FuseStatus::AtHand)
+    }
+
+    fn info(&self, reader: Option<&Reader>) -> Result<FuseInfo, Failure> {
+        if let FuseSource::Ready(model) = &self.source {
+            let spec = model.spec();
+            let (pack, name, languages) = (spec.id.clone(), spec.id.clone(), spec.languages.clone());
+            return Ok(FuseInfo { pack, name, languages, abilities: Some(spec.abilities), sees: Some(spec.sees) });
+        }
+        let pack = self.pack(reader)?;
+        let manifest = folder::describe(&catalogue::find(&self.paths, &pack)?)?;
+        let name = if manifest.name.is_empty() { manifest.id } else { manifest.name };
+        Ok(FuseInfo { pack, name, languages: manifest.languages, abilities: None, sees: None })
+    }
+
+    /// Its id or folder.
+    fn pack(&self, reader: Option<&Reader>) -> Result<String, Failure> {
+        if let FuseSource::Pack(pack) = &self.source {
+            return Ok(pack.clone());
+        }
+        let active = reader.map(|reader| reader.active_model(fuse::FAMILY)).transpose()?.flatten();
+        let built_in = || catalogue::list(&self.paths).into_iter().find(|pack| pack.id == BUILT_IN_FUSE).map(|p| p.id);
+        active.or_else(built_in).ok_or_else(|| {
+            Failure::new(
+                FailureKind::NoFuseModel,
+                "there is no model at hand that captions, answers or matches, and none is built into this version: convert a checkpoint of OSCAR, VinVL, UNITER or VLP with training/convert.py and name its folder with --model FOLDER",
+            )
+        })
     }
 }

@@ -187,7 +187,7 @@ impl Painter {
             Some(image) => image,
             None => self.paint(&photo)?,
         };
-        Ok(Thumb { image, name, caption: None })
+        Ok(Thumb { image, name, caption: self.reader.accepted_caption(id)? })
     }
 
     /// From the cache on disk, else from the photo itself.

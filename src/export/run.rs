@@ -9,7 +9,7 @@ use crate::store::{Reader, StoreError};
 
 use super::files::{self, Done, Fault};
 use super::names::Names;
-use super::table::Table;
+use super::table::{Extras, Table};
 use super::write::WriteError;
 use super::{
     Event, ExportError, FileChange, Format, Memory, Observer, Options, Report, SkipReason, Target, Which, choice,
@@ -165,15 +165,17 @@ fn rows(
             return Ok(());
         }
         let ids: Vec<_> = photos.iter().map(|photo| photo.id).collect();
-        let (captions, tags) = (reader.captions_of(&ids)?, reader.tags_of(&ids)?);
-        for (photo, (captions, tags)) in photos.iter().zip(captions.iter().zip(&tags)) {
+        let (captions, tags, answers) = (reader.captions_of(&ids)?, reader.tags_of(&ids)?, reader.answers_of(&ids)?);
+        let extras = tags.into_iter().zip(answers).map(|(tags, answers)| Extras { tags, answers });
+        for (photo, (captions, extras)) in photos.iter().zip(captions.iter().zip(extras)) {
             let allowed = choice::allowed(captions, options);
-            if allowed.is_empty() && (options.format == Format::Csv || tags.is_empty()) {
+            let nothing_else = extras.tags.is_empty() && extras.answers.is_empty();
+            if allowed.is_empty() && (options.format == Format::Csv || nothing_else) {
                 report.skipped += 1;
                 observer.event(Event::Skipped { photo: photo.path.clone(), file: None, reason: SkipReason::NoCaption });
                 continue;
             }
-            table.add(photo, &allowed, tags)?;
+            table.add(photo, &allowed, &extras)?;
             report.exported += 1;
         }
         pages.done(report, observer);

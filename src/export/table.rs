@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Caption, CaptionSource, CaptionState, Photo};
+use crate::domain::{Caption, CaptionSource, CaptionState, Photo, PhotoAnswer};
 
 use super::write::{Draft, WriteError};
 use super::{Format, Options};
@@ -29,6 +29,12 @@ const COLUMNS: [&str; 14] = [
     "camera",
 ];
 const GPS_COLUMNS: [&str; 2] = ["latitude", "longitude"];
+
+/// What a photo has besides captions.
+pub(super) struct Extras {
+    pub tags: Vec<String>,
+    pub answers: Vec<PhotoAnswer>,
+}
 
 /// A table in the making.
 pub(super) struct Table {
@@ -80,14 +86,14 @@ impl Table {
     }
 
     /// One photo; `captions` are those that may go out, the main one first.
-    pub fn add(&mut self, photo: &Photo, captions: &[&Caption], tags: &[String]) -> Result<(), WriteError> {
+    pub fn add(&mut self, photo: &Photo, captions: &[&Caption], extras: &Extras) -> Result<(), WriteError> {
         match &mut self.rows {
             Rows::Csv(writer) => {
                 let row = row(photo, captions.first().copied(), self.gps);
                 writer.write_record(&row).map_err(io_error)
             }
             Rows::Jsonl(writer) => {
-                serde_json::to_writer(&mut *writer, &object(photo, captions, tags, self.gps))
+                serde_json::to_writer(&mut *writer, &object(photo, captions, extras, self.gps))
                     .map_err(io::Error::from)?;
                 Ok(writer.write_all(b"\n")?)
             }
@@ -175,7 +181,7 @@ fn state(state: CaptionState) -> &'static str {
     }
 }
 
-fn object(photo: &Photo, captions: &[&Caption], tags: &[String], gps: bool) -> Value {
+fn object(photo: &Photo, captions: &[&Caption], extras: &Extras, gps: bool) -> Value {
     let meta = &photo.meta;
     let mut metadata = json!({
         "width": meta.width, "height": meta.height, "taken": meta.taken, "camera": meta.camera,
@@ -192,9 +198,19 @@ fn object(photo: &Photo, captions: &[&Caption], tags: &[String], gps: bool) -> V
     }
     object.insert("caption".into(), json!(captions.first().map(|caption| &caption.text)));
     object.insert("captions".into(), captions.iter().map(|caption| provenance(caption)).collect());
-    object.insert("tags".into(), json!(tags));
+    object.insert("answers".into(), extras.answers.iter().map(answered).collect());
+    object.insert("tags".into(), json!(extras.tags));
     object.insert("metadata".into(), metadata);
     Value::Object(object)
+}
+
+/// A question with its ranked answers.
+fn answered(answer: &PhotoAnswer) -> Value {
+    let ranked: Value = answer.ranked.iter().map(|a| json!({ "answer": a.text, "score": a.score })).collect();
+    json!({
+        "question": answer.question, "answers": ranked, "unsure": answer.unsure, "model": answer.pack,
+        "model_version": answer.version, "created": iso_utc(answer.created_s),
+    })
 }
 
 /// A caption with all that is known of where it comes from.

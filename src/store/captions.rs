@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use super::history::{self, CaptionAct, CaptionStepId};
 use super::write::{Sync, now_s};
 use super::{Reader, Store, StoreError, words};
-use crate::domain::{Caption, CaptionId, CaptionSource, CaptionState, NewCaption, PhotoId, PhotoState};
+use crate::domain::{Caption, CaptionId, CaptionSource, CaptionState, NewCaption, PhotoId, PhotoState, Rewording};
 
 const COLUMNS: &str = "id, photo, text, lang, source, model, model_version, settings, state, created_s";
 
@@ -66,6 +66,35 @@ impl Store {
         })
     }
 
+    /// One change to many texts, as one step: those of `captions` that [`Rewording::of`]
+    /// changes. They become a person's; a draft stays one. Says which were changed.
+    pub fn reword_captions(
+        &mut self,
+        captions: &[CaptionId],
+        rewording: &Rewording,
+    ) -> Result<Vec<CaptionId>, StoreError> {
+        self.transaction(Sync::Full, |tx| {
+            let step = history::begin(tx, CaptionAct::Reworded)?;
+            let mut changed = Vec::new();
+            for &caption in captions {
+                let text: Option<String> = tx
+                    .prepare_cached("SELECT text FROM captions WHERE id = ?1")?
+                    .query_row([caption], |row| row.get(0))
+                    .optional()?;
+                let Some(new) = text.and_then(|text| rewording.of(&text)) else { continue };
+                history::note(tx, step, caption)?;
+                tx.prepare_cached(
+                    "UPDATE captions SET text = ?2, source = 'person', model = NULL, model_version = NULL,
+                         settings = NULL, created_s = ?3 WHERE id = ?1",
+                )?
+                .execute(params![caption, new, now_s()])?;
+                words::put(tx, caption.0, &new)?;
+                changed.push(caption);
+            }
+            Ok(changed)
+        })
+    }
+
     /// Accepts a draft, or takes that back. False: no such caption.
     pub fn set_caption_state(&mut self, caption: CaptionId, state: CaptionState) -> Result<bool, StoreError> {
         self.step_on(CaptionAct::Judged, caption, |tx| {
@@ -78,11 +107,12 @@ impl Store {
         self.step_on(CaptionAct::Removed, caption, |tx| tx.execute("DELETE FROM captions WHERE id = ?1", [caption]))
     }
 
-    /// Deletes for good what people wrote about photos that are no longer in the library,
-    /// with its history; says how many.
+    /// Deletes for good what people wrote and asked about photos that are no longer in the
+    /// library, with its history; says how many captions.
     pub fn purge_kept_captions(&mut self) -> Result<usize, StoreError> {
         self.transaction(Sync::Full, |tx| {
             history::purge_homeless(tx)?;
+            tx.execute("DELETE FROM answers WHERE photo IS NULL", [])?;
             tx.execute("DELETE FROM captions WHERE photo IS NULL", [])
         })
     }
@@ -107,7 +137,11 @@ impl Store {
 }
 
 /// Adds one caption as part of a step.
-fn add(tx: &Transaction<'_>, step: CaptionStepId, caption: &NewCaption) -> rusqlite::Result<Option<CaptionId>> {
+pub(super) fn add(
+    tx: &Transaction<'_>,
+    step: CaptionStepId,
+    caption: &NewCaption,
+) -> rusqlite::Result<Option<CaptionId>> {
     let NewCaption { photo, text, lang, source, state } = caption;
     let (source, model) = match source {
         CaptionSource::Person => ("person", [None; 3]),
@@ -194,6 +228,39 @@ impl Reader {
             let sql = format!("SELECT {COLUMNS} FROM captions WHERE photo = ?1 ORDER BY id DESC");
             let mut select = conn.prepare_cached(&sql)?;
             photos.iter().map(|photo| select.query_map([photo], caption_from_row)?.collect()).collect()
+        })
+    }
+
+    /// The text that stands for a photo: its newest accepted caption.
+    pub fn accepted_caption(&self, photo: PhotoId) -> Result<Option<String>, StoreError> {
+        self.db.run(|conn| {
+            conn.prepare_cached(
+                "SELECT text FROM captions WHERE photo = ?1 AND state = 'accepted' ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([photo], |row| row.get(0))
+            .optional()
+        })
+    }
+
+    /// The photo of a caption, if it is there and has one.
+    pub fn photo_of_caption(&self, caption: CaptionId) -> Result<Option<PhotoId>, StoreError> {
+        self.db.run(|conn| {
+            conn.prepare_cached("SELECT photo FROM captions WHERE id = ?1")?
+                .query_row([caption], |row| row.get::<_, Option<PhotoId>>(0))
+                .optional()
+                .map(Option::flatten)
+        })
+    }
+
+    /// How many present photos have no caption at all.
+    pub fn count_without_caption(&self) -> Result<u64, StoreError> {
+        self.db.run(|conn| {
+            conn.prepare_cached(
+                "SELECT count(*) FROM photos p WHERE state = ?1
+                     AND NOT EXISTS (SELECT 1 FROM captions c WHERE c.photo = p.id)",
+            )?
+            .query_row([PhotoState::Present], |row| row.get::<_, i64>(0))
+            .map(i64::cast_unsigned)
         })
     }
 

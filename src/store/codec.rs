@@ -7,8 +7,8 @@ use rusqlite::{Row, ToSql};
 
 use super::history::CaptionAct;
 use crate::domain::{
-    CaptionId, CaptionState, ContentHash, Embedding, FileStamp, FolderId, LatLon, ModelId, Photo, PhotoId, PhotoMeta,
-    PhotoState, ReadFailure, SkippedReason,
+    AnswerId, CaptionId, CaptionState, ContentHash, Embedding, FileStamp, FolderId, LatLon, ModelId, Photo, PhotoId,
+    PhotoMeta, PhotoState, ReadFailure, SkippedReason,
 };
 
 macro_rules! integer_id {
@@ -25,7 +25,7 @@ macro_rules! integer_id {
         }
     )+};
 }
-integer_id!(PhotoId, FolderId, ModelId, CaptionId);
+integer_id!(PhotoId, FolderId, ModelId, CaptionId, AnswerId);
 
 macro_rules! stored_as {
     ($name:ident: $repr:ty, $($variant:ident = $value:literal),+) => {
@@ -60,7 +60,8 @@ impl<'a> Repr<'a> for &'a str {
 stored_as!(PhotoState: i64, Present = 0, Missing = 1, Failed = 2);
 stored_as!(CaptionState: &str, Draft = "draft", Accepted = "accepted");
 stored_as!(CaptionAct: &str,
-    Drafted = "drafted", Wrote = "wrote", Edited = "edited", Judged = "judged", Removed = "removed", TookIn = "took_in");
+    Drafted = "drafted", Wrote = "wrote", Edited = "edited", Judged = "judged", Removed = "removed",
+    TookIn = "took_in", Reworded = "reworded");
 // The same words as in the program's JSON.
 stored_as!(SkippedReason: &str,
     Unreadable = "unreadable", Empty = "empty", Damaged = "damaged", Unsupported = "unsupported",

@@ -27,6 +27,8 @@ pub enum CaptionAct {
     Removed,
     /// Words from files beside the photos.
     TookIn,
+    /// One change to many texts.
+    Reworded,
 }
 
 /// A step that may grow until its batch run ends.

@@ -45,7 +45,7 @@ impl Reader {
     pub fn unfinished_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
         self.db.run(|conn| {
             let mut select = conn.prepare_cached(
-                "SELECT id, what, started_s, done, failed FROM jobs WHERE finished_s IS NULL ORDER BY id",
+                "SELECT id, what, started_s, done, failed, task FROM jobs WHERE finished_s IS NULL ORDER BY id",
             )?;
             let unsigned = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
             let rows = select.query_map([], |row| {
@@ -55,6 +55,7 @@ impl Reader {
                     started_s: row.get(2)?,
                     done: unsigned(row, 3)?,
                     failed: unsigned(row, 4)?,
+                    task: row.get(5)?,
                 })
             })?;
             rows.collect()

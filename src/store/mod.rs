@@ -9,6 +9,8 @@
 //! root inside another takes its photos over, removing it hands them back. So a
 //! scan of the outer root leaves the inner ones out ([`Reader::roots_within`]).
 
+mod answers;
+mod batches;
 mod captions;
 mod codec;
 mod error;
@@ -20,6 +22,7 @@ mod path;
 mod read;
 mod rows;
 mod schema;
+mod scores;
 mod words;
 mod write;
 

@@ -135,4 +135,6 @@ pub struct JobRow {
     pub started_s: i64,
     pub done: u64,
     pub failed: u64,
+    /// What is to be done with the photos of a batch, as its owner wrote it; `None`: it is none.
+    pub task: Option<String>,
 }

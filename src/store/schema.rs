@@ -182,6 +182,56 @@ pub(super) const MIGRATIONS: &[&str] = &[
         modified_ns INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     ",
+    // 3: answers, judged scores, batches that go on after a crash.
+    "
+    CREATE TABLE answers (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        photo         INTEGER REFERENCES photos(id) ON DELETE SET NULL,
+        question      TEXT NOT NULL,
+        ranked        TEXT NOT NULL,                                -- JSON: [[answer, probability], ...], best first
+        unsure        INTEGER NOT NULL,
+        model         TEXT NOT NULL,
+        model_version TEXT NOT NULL,
+        created_s     INTEGER NOT NULL,
+        -- Where it belongs while its photo is forgotten, as with captions.
+        home_path     BLOB,
+        home_content  BLOB
+    ) STRICT;
+    -- answers about a photo; those without one.
+    CREATE INDEX answers_by_photo ON answers(photo);
+    -- answers whose photo has come back.
+    CREATE INDEX answers_by_home ON answers(home_content, home_path) WHERE home_content IS NOT NULL;
+    -- What a person asked outlives the photo.
+    CREATE TRIGGER photo_forgotten_answers BEFORE DELETE ON photos BEGIN
+        UPDATE answers SET photo = NULL, home_path = old.path, home_content = old.content WHERE photo = old.id;
+    END;
+
+    -- What a Fuse model of these weights said of a text about this content. May be lost at any time.
+    CREATE TABLE match_scores (
+        id      INTEGER PRIMARY KEY,
+        content BLOB NOT NULL CHECK (length(content) = 32),
+        model   TEXT NOT NULL,                                      -- hash of the weights
+        text    TEXT NOT NULL,
+        score   REAL NOT NULL,
+        -- the score of a photo and a text.
+        UNIQUE (content, model, text)
+    ) STRICT;
+    CREATE TRIGGER photo_forgotten_scores AFTER DELETE ON photos WHEN old.content IS NOT NULL BEGIN
+        DELETE FROM match_scores WHERE content = old.content
+            AND NOT EXISTS (SELECT 1 FROM photos WHERE content = old.content);
+    END;
+
+    -- A batch: what is to be done with the photos of job_photos, and the step that undoes it.
+    ALTER TABLE jobs ADD COLUMN task TEXT;                          -- JSON; NULL: not a batch
+    ALTER TABLE jobs ADD COLUMN step INTEGER REFERENCES caption_steps(id);
+    -- What is left of a batch, in order.
+    CREATE TABLE job_photos (
+        job   INTEGER NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        photo INTEGER NOT NULL,
+        PRIMARY KEY (job, place)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// What SQL alone cannot do to the rows that a migration finds.

@@ -352,17 +352,22 @@ impl Batch<'_> {
                 |row| row.get(0),
             )?;
         if known.is_none_or(|(_, before)| before.is_none()) {
-            self.bring_captions_home(id, content, &path)?;
+            self.bring_words_home(id, content, &path)?;
         }
         Ok(id)
     }
 
-    /// Captions of a forgotten photo go to the photo that has its path and content, and
+    /// Captions and answers of a forgotten photo go to the photo that has its path and content, and
     /// till that comes, to the first one that has its content.
-    fn bring_captions_home(&self, id: PhotoId, content: &ContentHash, path: &[u8]) -> rusqlite::Result<()> {
+    fn bring_words_home(&self, id: PhotoId, content: &ContentHash, path: &[u8]) -> rusqlite::Result<()> {
         self.tx
             .prepare_cached(
                 "UPDATE captions SET photo = ?1 WHERE home_content = ?2 AND (home_path = ?3 OR photo IS NULL)",
+            )?
+            .execute(params![id, content, path])?;
+        self.tx
+            .prepare_cached(
+                "UPDATE answers SET photo = ?1 WHERE home_content = ?2 AND (home_path = ?3 OR photo IS NULL)",
             )?
             .execute(params![id, content, path])
             .map(drop)
@@ -400,9 +405,12 @@ impl Batch<'_> {
         let path = PathBytes::encode(path);
         let [size, modified, changed, inode] = stamp_values(stamp);
         self.tx.prepare_cached("DELETE FROM photos WHERE path = ?1 AND id <> ?2")?.execute(params![path, photo])?;
-        self.tx
-            .prepare_cached("UPDATE captions SET home_path = NULL, home_content = NULL WHERE photo = ?1")?
-            .execute([photo])?;
+        for sql in [
+            "UPDATE captions SET home_path = NULL, home_content = NULL WHERE photo = ?1",
+            "UPDATE answers SET home_path = NULL, home_content = NULL WHERE photo = ?1",
+        ] {
+            self.tx.prepare_cached(sql)?.execute([photo])?;
+        }
         self.tx
             .prepare_cached(
                 "UPDATE photos SET folder = ?2, path = ?3, size_bytes = ?4, modified_ns = ?5, changed_ns = ?6, inode = ?7,
