@@ -12,6 +12,7 @@ use super::commands::UserCommand;
 use super::i18n::Lang;
 use super::runtime::{Overlay, ScrollTo};
 use super::services::PickKind;
+use super::words::WordsAction;
 
 /// A wish of the person's, without effect until it is applied.
 #[must_use]
@@ -80,6 +81,9 @@ pub enum UiAction {
     /// These rows of the failed list are on the screen.
     NeedDetails(Vec<PhotoId>),
 
+    /// Captions, answers, matches; batches, exports.
+    Words(WordsAction),
+
     // Folders and jobs
     AddFolder(PathBuf),
     AddSamples,
@@ -95,6 +99,8 @@ pub enum UiAction {
     /// Opens the library again.
     Reopen,
     Show(Overlay),
+    /// A sheet about many photos, set to those that are most likely meant.
+    OpenForm(Overlay),
     CloseOverlay,
     OverlayText(String),
     /// A path was typed by hand.
@@ -113,4 +119,10 @@ pub enum UiAction {
     SetThumbnailSize(f32),
     SetReducedMotion(bool),
     SetServiceFolders(bool),
+}
+
+impl From<WordsAction> for UiAction {
+    fn from(action: WordsAction) -> Self {
+        Self::Words(action)
+    }
 }

@@ -15,12 +15,15 @@ use super::runtime::{NoticeKind, Overlay, ScrollTo, Viewer};
 use super::services::{PickKind, PickStart};
 use super::shown::{Asked, Question};
 use super::tokens::layout;
+use super::words::{Tab, WordsAction};
 use super::{GlimpseApp, theme_preference, tokens};
 
 /// The most that the viewer magnifies, as a multiple of "fit".
 const ZOOM_MAX: f32 = 16.0;
 /// One press of "larger thumbnails".
 const THUMB_STEP: f32 = 1.2;
+/// Hits that are judged when judging is switched on.
+const RERANK: usize = 20;
 
 impl GlimpseApp {
     /// Does what the person wants.
@@ -107,6 +110,8 @@ impl GlimpseApp {
             UiAction::TryAgain(photos) => self.send(Command::TryAgain(photos)),
             UiAction::NeedDetails(photos) => photos.into_iter().for_each(|photo| self.need_details(photo)),
 
+            UiAction::Words(action) => self.apply_words(ctx, action),
+
             UiAction::AddFolder(path) => {
                 self.rt.overlay = None;
                 self.send(Command::AddFolder(path));
@@ -132,6 +137,7 @@ impl GlimpseApp {
                 self.rt.overlay = Some(overlay);
                 self.rt.overlay_is_new = true;
             }
+            UiAction::OpenForm(overlay) => self.open_form(ctx, overlay),
             UiAction::CloseOverlay => self.rt.overlay = None,
             UiAction::OverlayText(text) => {
                 if let Some(Overlay::Palette { typed } | Overlay::TypePath { typed, .. }) = &mut self.rt.overlay {
@@ -146,6 +152,7 @@ impl GlimpseApp {
                     match kind {
                         PickKind::Folder => UiAction::AddFolder(path),
                         PickKind::Picture => UiAction::SearchByPicture(path),
+                        PickKind::ExportFolder => return self.export_into(ctx, &path),
                     },
                 );
             }
@@ -241,6 +248,20 @@ impl GlimpseApp {
                 let other = if ctx.theme() == egui::Theme::Dark { Theme::Light } else { Theme::Dark };
                 self.theme_chosen(ctx, other);
             }
+            UserCommand::Info => self.show_tab(Tab::Info),
+            UserCommand::Caption if self.rt.selection.len() > 1 => self.open_form(ctx, Overlay::Batch),
+            UserCommand::Caption => self.show_tab(Tab::Caption),
+            UserCommand::Ask => self.show_tab(Tab::Ask),
+            UserCommand::Match => self.show_tab(Tab::Match),
+            UserCommand::CaptionMany => self.open_form(ctx, Overlay::Batch),
+            UserCommand::Reword => self.open_form(ctx, Overlay::Reword),
+            UserCommand::Export => self.open_form(ctx, Overlay::Export),
+            UserCommand::Undo => self.send(Command::UndoCaptions),
+            UserCommand::Redo => self.send(Command::RedoCaptions),
+            UserCommand::Rerank => {
+                let most = if self.saved.window.rerank.is_some() { None } else { Some(RERANK) };
+                self.apply_words(ctx, WordsAction::SetRerank(most));
+            }
             UserCommand::Settings => self.apply(ctx, UiAction::Show(Overlay::Settings)),
             UserCommand::Help => self.apply(ctx, UiAction::Show(Overlay::Help)),
             UserCommand::Palette => {
@@ -254,7 +275,8 @@ impl GlimpseApp {
         if self.rt.overlay.take().is_some() || self.rt.viewer.take().is_some() {
             return;
         }
-        if ctx.text_edit_focused() && self.rt.search.text.is_empty() {
+        let in_search = ctx.memory(|memory| memory.has_focus(super::panels::search_field_id()));
+        if ctx.text_edit_focused() && (self.rt.search.text.is_empty() || !in_search) {
             ctx.memory_mut(|memory| memory.stop_text_input());
         } else if !ctx.text_edit_focused() && !self.rt.selection.is_empty() {
             self.rt.selection.clear();
@@ -318,6 +340,7 @@ impl GlimpseApp {
         let title = self.lang.text(match kind {
             PickKind::Folder => Msg::ChooseFolder,
             PickKind::Picture => Msg::ChoosePicture,
+            PickKind::ExportFolder => Msg::ExportChoose,
         });
         if self.services.pick(kind, title) == PickStart::Busy {
             // No second dialog on top of one that has not answered: another way in.
@@ -351,7 +374,7 @@ impl GlimpseApp {
 }
 
 /// `~/` is the home folder.
-fn home_expanded(typed: &str) -> PathBuf {
+pub(super) fn home_expanded(typed: &str) -> PathBuf {
     match (typed.strip_prefix("~/"), directories::UserDirs::new()) {
         (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
         _ => PathBuf::from(typed),

@@ -18,6 +18,16 @@ pub enum UserCommand {
     FindSimilar,
     SearchByPicture,
     SelectAll,
+    Info,
+    Caption,
+    Ask,
+    Match,
+    CaptionMany,
+    Reword,
+    Export,
+    Undo,
+    Redo,
+    Rerank,
     AddFolder,
     Rescan,
     PauseOrResume,
@@ -38,10 +48,21 @@ const CTRL: Modifiers = Modifiers::COMMAND;
 
 impl UserCommand {
     /// All of them, as menus and the help sheet list them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 32] = [
         Self::Search,
         Self::SearchByPicture,
         Self::FindSimilar,
+        Self::Rerank,
+        Self::Caption,
+        Self::Ask,
+        Self::Match,
+        Self::Info,
+        Self::CaptionMany,
+        Self::Reword,
+        // The one with shift first: its key would otherwise be taken for the other's.
+        Self::Redo,
+        Self::Undo,
+        Self::Export,
         Self::AddFolder,
         Self::Rescan,
         Self::PauseOrResume,
@@ -76,6 +97,16 @@ impl UserCommand {
             Self::FindSimilar => (Msg::FindSimilar, Msg::CmdFindSimilarTip),
             Self::SearchByPicture => (Msg::CmdSearchByPicture, Msg::CmdSearchByPictureTip),
             Self::SelectAll => (Msg::CmdSelectAll, Msg::CmdSelectAllTip),
+            Self::Info => (Msg::CmdInfo, Msg::CmdInfoTip),
+            Self::Caption => (Msg::CmdCaption, Msg::CmdCaptionTip),
+            Self::Ask => (Msg::CmdAsk, Msg::CmdAskTip),
+            Self::Match => (Msg::CmdMatch, Msg::CmdMatchTip),
+            Self::CaptionMany => (Msg::CmdCaptionMany, Msg::CmdCaptionManyTip),
+            Self::Reword => (Msg::CmdReword, Msg::CmdRewordTip),
+            Self::Export => (Msg::CmdExport, Msg::CmdExportTip),
+            Self::Undo => (Msg::CmdUndo, Msg::CmdUndoTip),
+            Self::Redo => (Msg::CmdRedo, Msg::CmdRedoTip),
+            Self::Rerank => (Msg::CmdRerank, Msg::CmdRerankTip),
             Self::AddFolder => (Msg::AddFolder, Msg::CmdAddFolderTip),
             Self::Rescan => (Msg::CmdRescan, Msg::CmdRescanTip),
             Self::PauseOrResume => (Msg::CmdPause, Msg::CmdPauseTip),
@@ -104,6 +135,15 @@ impl UserCommand {
             Self::CopyPath => const { &[key(CTRL.plus(Modifiers::SHIFT), Key::C)] },
             Self::CopyPicture => const { &[key(CTRL, Key::C)] },
             Self::FindSimilar => const { &[key(CTRL, Key::D)] },
+            Self::Info => const { &[key(PLAIN, Key::I)] },
+            Self::Caption => const { &[key(PLAIN, Key::C)] },
+            Self::Ask => const { &[key(PLAIN, Key::A)] },
+            Self::Match => const { &[key(PLAIN, Key::M)] },
+            Self::Reword => const { &[key(CTRL, Key::H)] },
+            Self::Export => const { &[key(CTRL, Key::E)] },
+            Self::Undo => const { &[key(CTRL, Key::Z)] },
+            Self::Redo => const { &[key(CTRL.plus(Modifiers::SHIFT), Key::Z), key(CTRL, Key::Y)] },
+            Self::Rerank => const { &[key(CTRL, Key::R)] },
             Self::SelectAll => const { &[key(CTRL, Key::A)] },
             Self::AddFolder => const { &[key(CTRL, Key::O)] },
             Self::Rescan => const { &[key(PLAIN, Key::F5)] },
@@ -114,9 +154,12 @@ impl UserCommand {
             Self::Settings => const { &[key(CTRL, Key::Comma)] },
             Self::Help => const { &[key(PLAIN, Key::F1)] },
             Self::Palette => const { &[key(CTRL, Key::K)] },
-            Self::ShowInFolder | Self::SearchByPicture | Self::PauseOrResume | Self::CancelJob | Self::ToggleTheme => {
-                &[]
-            }
+            Self::ShowInFolder
+            | Self::SearchByPicture
+            | Self::CaptionMany
+            | Self::PauseOrResume
+            | Self::CancelJob
+            | Self::ToggleTheme => &[],
         }
     }
 
@@ -136,8 +179,13 @@ impl UserCommand {
 
     /// Keys that mean something else while text is edited, or while a button has the focus.
     pub fn yields_to_widgets(self) -> bool {
-        matches!(self, Self::View | Self::SelectAll)
+        matches!(self, Self::View | Self::SelectAll | Self::Undo | Self::Redo)
     }
+}
+
+/// The key writes a character where text is edited.
+fn is_written(shortcut: &KeyboardShortcut) -> bool {
+    shortcut.modifiers.is_none() && shortcut.logical_key.symbol_or_name().chars().count() == 1
 }
 
 /// The commands whose keys were pressed in this frame; their key events are consumed.
@@ -146,9 +194,9 @@ impl UserCommand {
 /// space belong to that control.
 pub fn pressed(ctx: &Context, typing: bool, busy: bool) -> Vec<UserCommand> {
     let takes = |command: UserCommand, shortcut: &KeyboardShortcut| {
-        let plain_text_key = shortcut.modifiers.is_none() && shortcut.logical_key == Key::Slash;
         let yields = command.yields_to_widgets();
-        !(typing && (plain_text_key || yields) || busy && yields && command != UserCommand::SelectAll)
+        let pressed_by_buttons = command == UserCommand::View;
+        !(typing && (is_written(shortcut) || yields) || busy && pressed_by_buttons)
     };
     ctx.input_mut(|input| {
         UserCommand::ALL

@@ -7,7 +7,7 @@ use egui::text_selection::LabelSelectionState;
 use egui::{Context, Event as Input, ImeEvent, Key, Modifiers};
 
 use crate::domain::{JobState, Query, RequestId};
-use crate::engine::{Command, Event, Failure, Scope};
+use crate::engine::{Command, Event, Failure, Reranked, Scope};
 
 use super::actions::UiAction;
 use super::commands::{self, UserCommand};
@@ -104,12 +104,13 @@ impl GlimpseApp {
                     rt.pictures.make_stale();
                     rt.refresh = Some(now);
                 }
-                rt.job_moved(status, now);
+                rt.job_moved(status.clone(), now);
+                self.words_job(&status);
             }
             Event::PhotosChanged => {
                 rt.refresh.get_or_insert(now + tokens::time::REFRESH);
             }
-            Event::SearchDone { request, result } => self.listed(request, result.map(Shown::from)),
+            Event::SearchDone { request, result } => self.found(request, result.map(Shown::from)),
             Event::Listed { request, result } => {
                 self.listed(request, result.map(|ids| Shown { ids, ranking: None }));
             }
@@ -131,8 +132,44 @@ impl GlimpseApp {
             | Event::StepReversed { .. }
             | Event::BatchCaption { .. }
             | Event::RewordDone { .. }
-            | Event::ExportDone { .. } => {}
-            Event::Notice(failure) => rt.notify(NoticeKind::Failure(failure), now),
+            | Event::ExportDone { .. } => self.words_said(ctx, event),
+            Event::Notice(failure) => {
+                rt.words.typing.save_failed();
+                rt.notify(NoticeKind::Failure(failure), now);
+            }
+        }
+    }
+
+    /// The answer to a search. What is shown already judged stays until the new hits are judged as well.
+    fn found(&mut self, request: RequestId, result: Result<Shown, Failure>) {
+        let rt = &mut self.rt;
+        let judged = |shown: &Shown| shown.ranking.as_ref().is_some_and(|ranking| ranking.judged.is_some());
+        let is_refresh = rt.shown_for.as_ref() == Some(&rt.asked) && rt.shown.value().is_some_and(judged);
+        let waits = rt.awaited == Some(request) && rt.judging == Some(request) && is_refresh;
+        match result {
+            Ok(shown) if waits => rt.unjudged = Some(shown),
+            result => self.listed(request, result),
+        }
+    }
+
+    /// The best hits were judged; an error leaves them as they were found.
+    pub(super) fn reranked(&mut self, request: RequestId, result: Result<Reranked, Failure>) {
+        let rt = &mut self.rt;
+        if rt.judging != Some(request) {
+            return;
+        }
+        rt.judging = None;
+        let fresh = rt.unjudged.take();
+        if let Some(mut shown) = fresh {
+            if let Ok(judged) = &result {
+                shown.rerank(judged);
+            }
+            self.listed(request, Ok(shown));
+        } else if let (Some(shown), Ok(judged)) = (rt.shown.value_mut(), &result) {
+            shown.rerank(judged);
+        }
+        if let Err(failure) = result {
+            self.rt.judge_failed = Some(failure);
         }
     }
 
@@ -170,6 +207,8 @@ impl GlimpseApp {
             | ServiceEvent::Dropped { path, is_folder: false } => {
                 self.apply(ctx, UiAction::SearchByPicture(path));
             }
+            ServiceEvent::Picked { kind: PickKind::ExportFolder, path } => self.export_into(ctx, &path),
+            ServiceEvent::NoDialog(PickKind::ExportFolder) => self.rt.notify(NoticeKind::NoDialog, ctx.time()),
             ServiceEvent::NoDialog(kind) => {
                 let sheet = Overlay::TypePath { kind, typed: String::new(), dialog_is_open: false };
                 self.apply(ctx, UiAction::Show(sheet));
@@ -198,6 +237,10 @@ impl GlimpseApp {
                 wake(due.max(now + 0.05));
             }
         }
+        if let Some(due) = self.rt.words.forms.reword_due {
+            if due <= now { self.reword(true) } else { wake(due) }
+        }
+        self.need_words();
         if self.rt.thumbs.upload(ctx, now) {
             ctx.request_repaint();
         }
@@ -254,6 +297,7 @@ impl GlimpseApp {
     pub(super) fn ask(&mut self) {
         let request = RequestId(self.rt.fresh_id());
         self.rt.awaited = Some(request);
+        (self.rt.judging, self.rt.unjudged, self.rt.judge_failed) = (None, None, None);
         self.rt.shown.start();
         let asked = &self.rt.asked;
         let query = match &asked.question {
@@ -266,7 +310,10 @@ impl GlimpseApp {
             Some(Question::Similar(photo, _)) => Query::Photo(*photo),
         };
         let within = asked.narrowed();
-        self.send(Command::Search { request, query, within, limit: HITS, rerank: None });
+        // A sentence can be judged, a picture cannot.
+        let rerank = self.saved.window.rerank.filter(|_| matches!(query, Query::Text(_)) && self.rt.can_judge());
+        self.rt.judging = rerank.map(|_| request);
+        self.send(Command::Search { request, query, within, limit: HITS, rerank });
     }
 
     /// The typing has paused (or Enter was pressed): search for what stands in the field.
@@ -305,7 +352,9 @@ impl GlimpseApp {
         let lead = self.rt.selection.lead();
         self.rt.details.retain(|&photo, _| Some(photo) == lead);
         self.rt.detail_requests.clear();
+        self.rt.words.forget_all_but(lead);
         if let Some(photo) = lead {
+            self.ask_words(photo);
             let request = RequestId(self.rt.fresh_id());
             self.rt.details.entry(photo).or_default().start();
             self.rt.detail_requests.insert(request, photo);

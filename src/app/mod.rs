@@ -24,6 +24,7 @@ mod state;
 mod thumbs;
 mod tokens;
 mod widgets;
+pub mod words;
 
 pub use actions::UiAction;
 pub use link::{EngineLink, Opened};
@@ -44,6 +45,7 @@ use crate::engine::Command;
 use i18n::Lang;
 use link::Opener;
 use panels::View;
+use words::{Typing, Words};
 
 /// The first frame waits this long for the library, which is nearly always there at once.
 const FIRST_FRAME: Duration = Duration::from_millis(300);
@@ -82,6 +84,7 @@ impl GlimpseApp {
 
         let text = saved.window.query.clone();
         let mut rt = Runtime::new(Asked::typed(&text, saved.window.scope), text);
+        rt.words = Words::with(Typing::restore(&saved.window.unsaved));
         rt.samples = services.asset("samples");
         let mut app = Self {
             engine: None,
@@ -116,7 +119,7 @@ impl GlimpseApp {
     pub fn paint(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         let mut actions = self.keys(&ctx);
-        let view = View { saved: &self.saved, rt: &self.rt, lang: self.lang, tokens: tokens::Tokens::get(&ctx) };
+        let view = View { saved: &self.saved, rt: &self.rt, lang: self.lang, now_s: now_s(), tokens: tokens::Tokens::get(&ctx) };
         panels::window(ui, &view, &mut actions);
         for action in actions {
             self.apply(&ctx, action);
@@ -156,6 +159,12 @@ impl eframe::App for GlimpseApp {
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
         visuals.panel_fill.to_normalized_gamma_f32()
     }
+}
+
+/// What the clock says, for "3 minutes ago".
+fn now_s() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn theme_preference(theme: Theme) -> egui::ThemePreference {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use egui::Vec2;
 
 use crate::domain::{FolderId, JobState, JobStatus, PhotoId, RequestId};
-use crate::engine::{Command, Details, Failure, LibraryStatus};
+use crate::engine::{Command, Details, Failure, FuseInfo, FuseStatus, LibraryStatus};
+use crate::store::CaptionAct;
 
 use super::pictures::Pictures;
 use super::remote::Remote;
@@ -15,6 +16,7 @@ use super::services::PickKind;
 use super::shown::{Asked, Shown};
 use super::thumbs::Thumbs;
 use super::tokens::time;
+use super::words::Words;
 
 /// A sheet over the window; one at a time.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,11 @@ pub enum Overlay {
         typed: String,
         dialog_is_open: bool,
     },
+    /// Captions for many photos.
+    Batch,
+    /// A change to many captions.
+    Reword,
+    Export,
     /// Asks once before a folder is forgotten.
     RemoveFolder(FolderId),
 }
@@ -50,6 +57,20 @@ pub struct Notice {
 pub enum NoticeKind {
     Failure(Failure),
     Copied,
+    /// Something done to captions was taken back, or done again.
+    Step {
+        redone: bool,
+        act: CaptionAct,
+        captions: usize,
+    },
+    /// There was nothing to take back, or to do again.
+    NoStep {
+        redone: bool,
+    },
+    /// So many captions were changed at once.
+    Reworded(usize),
+    /// The system has no dialog, or one that is open and does not answer.
+    NoDialog,
 }
 
 /// A job and when its end, if it has ended, leaves the status bar.
@@ -117,6 +138,12 @@ pub struct Runtime {
     pub shown: Remote<Shown, Failure>,
     /// The request whose answer is awaited; all others come too late.
     pub awaited: Option<RequestId>,
+    /// The search whose best hits are being judged.
+    pub judging: Option<RequestId>,
+    /// Why the hits on show could not be judged.
+    pub judge_failed: Option<Failure>,
+    /// A newer answer to the question on show, which waits to be judged as that was.
+    pub unjudged: Option<Shown>,
     /// The list in `shown` answers this.
     pub shown_for: Option<Asked>,
     /// When a list that may be stale is asked for anew.
@@ -139,6 +166,7 @@ pub struct Runtime {
     /// Commands that the engine's queue had no room for.
     pub outbox: VecDeque<Command>,
     pub samples: Option<PathBuf>,
+    pub words: Words,
     next: u64,
 }
 
@@ -154,6 +182,9 @@ impl Runtime {
             asked,
             shown: Remote::Idle,
             awaited: None,
+            judging: None,
+            judge_failed: None,
+            unjudged: None,
             shown_for: None,
             refresh: None,
             grid: GridView::default(),
@@ -170,6 +201,7 @@ impl Runtime {
             drop_hover: false,
             outbox: VecDeque::new(),
             samples: None,
+            words: Words::default(),
             next: 0,
         }
     }
@@ -178,7 +210,8 @@ impl Runtime {
     pub fn start_over(&mut self) {
         let (asked, search) = (self.asked.clone(), std::mem::take(&mut self.search));
         let (outbox, samples) = (std::mem::take(&mut self.outbox), self.samples.take());
-        *self = Self { search, outbox, samples, next: self.next, ..Self::new(asked, String::new()) };
+        let words = Words::with(std::mem::take(&mut self.words.typing));
+        *self = Self { search, outbox, samples, words, next: self.next, ..Self::new(asked, String::new()) };
     }
 
     /// A number never used before.
@@ -195,6 +228,20 @@ impl Runtime {
     /// True when the library holds no folder: the first start.
     pub fn is_first_start(&self) -> bool {
         self.fatal.is_none() && self.library.as_ref().is_some_and(|library| library.folders.is_empty())
+    }
+
+    /// The model that captions, answers and judges, or why there is none; `None` while nobody knows.
+    pub fn fuse(&self) -> Option<Result<&FuseInfo, &Failure>> {
+        match &self.library.as_ref()?.fuse {
+            FuseStatus::Unknown => None,
+            FuseStatus::Absent(failure) => Some(Err(failure)),
+            FuseStatus::AtHand(info) => Some(Ok(info)),
+        }
+    }
+
+    /// Hits of a search can be judged, as far as is known.
+    pub fn can_judge(&self) -> bool {
+        self.fuse().is_none_or(|fuse| fuse.is_ok_and(|info| info.abilities.is_none_or(|able| able.matching)))
     }
 
     /// What is known of the photo that the inspector shows.
@@ -233,7 +280,15 @@ impl Runtime {
                 |old: &Notice| matches!(&old.kind, NoticeKind::Failure(f) if f.kind == new.kind && f.path == new.path);
             self.notices.retain(|old| !same(old));
         }
-        let until = matches!(kind, NoticeKind::Copied).then_some(now + time::NEWS / 3.0);
+        let until = match &kind {
+            NoticeKind::Failure(_) => None,
+            NoticeKind::Copied | NoticeKind::NoStep { .. } => Some(now + time::NEWS / 3.0),
+            NoticeKind::Step { .. } | NoticeKind::Reworded(_) | NoticeKind::NoDialog => Some(now + time::NEWS),
+        };
+        if !matches!(kind, NoticeKind::Failure(_)) {
+            // One word of news at a time: what is older is known by now.
+            self.notices.retain(|old| matches!(old.kind, NoticeKind::Failure(_)));
+        }
         let id = self.fresh_id();
         self.notices.push(Notice { id, kind, until, details_open: false });
     }

@@ -19,6 +19,8 @@ use super::state::SavedState;
 pub enum PickKind {
     Folder,
     Picture,
+    /// Where exported files go.
+    ExportFolder,
 }
 
 /// What came of a dialog or of files dropped in.
@@ -163,7 +165,7 @@ fn pick_blocking(kind: PickKind, title: &str) -> ServiceEvent {
     let dialog = rfd::FileDialog::new().set_title(title);
     let since = Instant::now();
     let picked = match kind {
-        PickKind::Folder => dialog.pick_folder(),
+        PickKind::Folder | PickKind::ExportFolder => dialog.pick_folder(),
         PickKind::Picture => dialog.pick_file(),
     };
     match picked {

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::domain::{FolderId, PhotoId, SearchCost};
-use crate::engine::{Scope, SearchResults};
+use crate::engine::{Reranked, Scope, SearchResults};
+use crate::search::asks_for_captions;
 
 use super::tokens::layout;
 
@@ -46,6 +47,11 @@ impl Asked {
         }
     }
 
+    /// A question whose answer depends on captions.
+    pub fn asks_for_captions(&self) -> bool {
+        matches!(&self.question, Some(Question::Text(text)) if asks_for_captions(text))
+    }
+
     /// The folder that a search looks through, where it does not look through all.
     pub fn narrowed(&self) -> Option<FolderId> {
         match (self.scope, &self.question) {
@@ -70,7 +76,27 @@ pub struct Ranking {
     pub likely: usize,
     pub nothing_likely: bool,
     pub cost: SearchCost,
+    /// Match scores of the hits that were judged, in the order of the ids; empty before that.
+    matches: Vec<Option<f32>>,
+    pub judged: Option<JudgeCost>,
 }
+
+/// What judging the best hits cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JudgeCost {
+    /// Pairs that were judged, now or before.
+    pub pairs: usize,
+    /// Of these, pairs whose score was known from before.
+    pub known: usize,
+    /// Photos that could not be looked at.
+    pub unseen: usize,
+    pub ms: f32,
+}
+
+/// From this match score on a sentence describes a photo more likely than not.
+const MATCHES: f32 = 0.5;
+/// From here on there is hardly a doubt.
+const SURELY: f32 = 0.8;
 
 /// How well a photo matches, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +104,17 @@ pub enum MatchWord {
     VeryGood,
     Good,
     Less,
+}
+
+impl MatchWord {
+    /// What a Fuse model's probability means.
+    pub fn of_match(score: f32) -> Self {
+        match score {
+            s if s >= SURELY => Self::VeryGood,
+            s if s >= MATCHES => Self::Good,
+            _ => Self::Less,
+        }
+    }
 }
 
 impl From<SearchResults> for Shown {
@@ -89,6 +126,8 @@ impl From<SearchResults> for Shown {
                 likely: if results.nothing_likely { 0 } else { results.likely.min(results.hits.len()) },
                 nothing_likely: results.nothing_likely,
                 cost: results.cost,
+                matches: Vec::new(),
+                judged: None,
             }),
         }
     }
@@ -108,16 +147,47 @@ impl Shown {
 
     /// How full the match bar is, 0 to 1: where the score stands between the last hit's and the best one's.
     pub fn bar(&self, place: usize) -> Option<f32> {
+        if let Some(score) = self.match_score(place) {
+            return Some(score.clamp(0.04, 1.0));
+        }
         let ranking = self.ranking.as_ref()?;
-        let (best, last) = (*ranking.scores.first()?, *ranking.scores.last()?);
+        // Judged hits stand in another order than that of these scores.
+        let best = ranking.scores.iter().copied().max_by(f32::total_cmp)?;
+        let last = *ranking.scores.last()?;
         let score = *ranking.scores.get(place)?;
         let share = if best > last { (score - last) / (best - last) } else { 1.0 };
         // Nothing likely: even the best is a weak match, and its bar must say so.
         Some(share.clamp(0.04, 1.0) * if ranking.nothing_likely { 0.3 } else { 1.0 })
     }
 
+    /// The Fuse model's score of the photo at a place, 0 to 1, where it was judged.
+    pub fn match_score(&self, place: usize) -> Option<f32> {
+        self.ranking.as_ref()?.matches.get(place).copied().flatten()
+    }
+
+    /// The best hits were judged: their new order, with both scores.
+    pub fn rerank(&mut self, judged: &Reranked) {
+        let Some(ranking) = &mut self.ranking else { return };
+        self.ids = judged.hits.iter().map(|judged| judged.hit.photo).collect();
+        ranking.scores = judged.hits.iter().map(|judged| judged.hit.score).collect();
+        ranking.matches = judged.hits.iter().map(|judged| judged.match_score).collect();
+        // What both families call likely stays above the line.
+        let matching = ranking.matches.iter().take_while(|score| score.is_some_and(|s| s >= MATCHES)).count();
+        ranking.likely = ranking.likely.max(matching);
+        ranking.nothing_likely &= matching == 0;
+        ranking.judged = Some(JudgeCost {
+            pairs: judged.judged + judged.known,
+            known: judged.known,
+            unseen: judged.unseen,
+            ms: judged.judge_ms,
+        });
+    }
+
     /// The same in words.
     pub fn word(&self, place: usize) -> Option<MatchWord> {
+        if let Some(score) = self.match_score(place) {
+            return Some(MatchWord::of_match(score));
+        }
         let likely = self.ranking.as_ref()?.likely;
         Some(match self.bar(place)? {
             _ if place >= likely => MatchWord::Less,

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Paths, Settings};
 use crate::engine::Scope;
 
+use super::words::{Slot, Tab, Wish};
+
 /// Everything that is saved: the person's choices, and where the window stood.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SavedState {
@@ -28,6 +30,14 @@ pub struct WindowState {
     pub query: String,
     pub rail_open: bool,
     pub inspector_open: bool,
+    /// What the inspector shows of a photo.
+    pub tab: Tab,
+    /// How captions are wanted.
+    pub wish: Wish,
+    /// The best so many hits of a search are judged by the Fuse model.
+    pub rerank: Option<usize>,
+    /// Captions that were typed and not saved.
+    pub unsaved: Vec<(Slot, String)>,
     /// No fades and slides.
     pub reduced_motion: bool,
 }
@@ -42,6 +52,10 @@ impl Default for WindowState {
             query: String::new(),
             rail_open: true,
             inspector_open: true,
+            tab: Tab::default(),
+            wish: Wish::default(),
+            rerank: None,
+            unsaved: Vec::new(),
             reduced_motion: false,
         }
     }

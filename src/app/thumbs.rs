@@ -140,6 +140,13 @@ impl Thumbs {
         }
     }
 
+    /// One photo's picture or caption may have changed.
+    pub fn make_one_stale(&mut self, photo: PhotoId) {
+        if let Some(entry) = self.entries.get_mut(&photo) {
+            entry.stale = !matches!(entry.state, State::Asked { .. });
+        }
+    }
+
     /// The engine's answer; it becomes a texture in [`Self::upload`].
     pub fn arrive(&mut self, photo: PhotoId, result: Result<Thumb, Failure>) {
         self.arrived.push((photo, result));

@@ -10,7 +10,7 @@ mod searcher;
 use thiserror::Error;
 
 pub use index::{FlatIndex, IndexError, VectorIndex};
-pub use query::{asks_for_captions_only, is_blank};
+pub use query::{asks_for_captions, asks_for_captions_only, is_blank};
 pub use searcher::{Found, Searcher};
 
 use crate::domain::{PhotoId, Skipped};

@@ -26,6 +26,11 @@ pub fn asks_for_captions_only(text: &str) -> bool {
     CaptionQuery::new(text).is_some_and(|asked| is_blank(&asked.sentence))
 }
 
+/// Whether a query asks for words of captions, among other things or not.
+pub fn asks_for_captions(text: &str) -> bool {
+    CaptionQuery::new(text).is_some()
+}
+
 /// A query that asks for words of captions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CaptionQuery {

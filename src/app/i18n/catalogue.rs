@@ -28,6 +28,7 @@ catalogue! {
 
     // Top bar
     SearchHint: "What do you remember?", "还记得什么？";
+    SearchTip: "Describe a photo. caption:word finds photos whose caption holds a word.", "描述一张照片。输入 caption:词语 可查找说明中含有该词的照片。";
     SearchHintIn: "What do you remember from {name}?", "还记得“{name}”里的什么？";
     SearchField: "Search photos", "搜索照片";
     ClearSearch: "Clear the search", "清除搜索";
@@ -111,6 +112,215 @@ catalogue! {
     StateMissing: "This photo is not where it was. It comes back when its drive does.", "照片不在原处。重新连接硬盘后会恢复。";
     NotRecorded: "Not recorded", "未记录";
     DetailsFailed: "Nothing is known about this photo", "没有此照片的信息";
+
+    // Tabs beside a photo
+    TabInfo: "Info", "信息";
+    TabCaption: "Caption", "说明";
+    TabAsk: "Ask", "提问";
+    TabMatch: "Match", "匹配";
+
+    // Captions of a photo
+    CaptionsTitle: "Captions", "说明";
+    NoCaptionYet: "This photo has no caption yet.", "这张照片还没有说明。";
+    OwnWords: "Your own caption", "自己写说明";
+    OwnWordsHint: "Write a caption yourself…", "自己写一条说明…";
+    CaptionField: "Caption text", "说明文字";
+    SaveCaption: "Save", "保存";
+    Discard: "Discard", "放弃";
+    Accept: "Accept", "采用";
+    KeepDraft: "Keep as draft", "存为草稿";
+    EditCaption: "Edit caption", "编辑说明";
+    RemoveCaption: "Remove caption", "移除说明";
+    SuggestTitle: "Suggestions", "建议";
+    Suggest: "Suggest captions", "生成说明";
+    SuggestAgain: "Suggest again", "重新生成";
+    StopWriting: "Stop", "停止";
+    LookingAtPhoto: "Looking at the photo…", "正在查看照片…";
+    NothingSuggested: "The model found no words for this photo.", "模型没有给出说明。";
+    TurnDown: "Turn these down", "都不采用";
+    Confident: "Confident", "把握较大";
+    HalfSure: "Fairly sure", "较有把握";
+    Guess: "A guess", "猜测";
+    ConfidenceTip: "How sure the model is of its words, on average", "模型对所用词语的平均把握";
+    BrokenOff: "Broken off before its end", "未写完";
+    HowTitle: "How words are chosen", "选词方式";
+    HowBeam: "Weigh several", "权衡多句";
+    HowBeamTip: "Writes several sentences side by side and keeps the best (beam search).", "同时写出多句，保留最好的（束搜索）。";
+    HowGreedy: "Likeliest words", "最可能的词";
+    HowGreedyTip: "Takes the likeliest word each time: quick, and always the same (greedy).", "每次取最可能的词：快速，结果固定（贪心）。";
+    HowSampling: "More varied", "更多变化";
+    HowSamplingTip: "Draws words by their probability; the same seed writes the same again (sampling).", "按概率抽取词语；相同的种子得到相同的结果（采样）。";
+    Sentences: "Sentences", "句数";
+    Seed: "Seed", "种子";
+    SeedTip: "The same number draws the same sentences", "相同的数字得到相同的句子";
+    OriginPerson: "You", "你";
+    OriginFile: "From {name}", "来自 {name}";
+    OriginAccepted: "Accepted", "已采用";
+    OriginDraft: "Draft", "草稿";
+    OriginModelExactly: "Model {pack}, version {version}", "模型 {pack}，版本 {version}";
+    WhenNow: "just now", "刚刚";
+    WhenMinutes: "{n} min ago", "{n} 分钟前";
+    WhenHours: "{n} h ago", "{n} 小时前";
+    CaptionOne: "{n} caption", "{n} 条说明";
+    CaptionMany: "{n} captions", "{n} 条说明";
+
+    // What was done to captions, to be undone
+    ActDrafted: "suggested captions", "生成说明";
+    ActWrote: "written captions", "撰写说明";
+    ActEdited: "edited captions", "编辑说明";
+    ActJudged: "accepted captions", "采用说明";
+    ActRemoved: "removed captions", "移除说明";
+    ActTookIn: "captions read from files", "从文件读入的说明";
+    NewsUndone: "Undone: {what} ({captions})", "已撤销：{what}（{captions}）";
+    NewsRedone: "Done again: {what} ({captions})", "已重做：{what}（{captions}）";
+    NewsNothingToUndo: "There is nothing to undo.", "没有可撤销的操作。";
+    NewsNothingToRedo: "There is nothing to redo.", "没有可重做的操作。";
+    NewsReworded: "{captions} changed", "已更改 {captions}";
+    NewsNoDialog: "The system's folder dialog does not answer. Type the path into the field instead.", "系统的文件夹对话框没有响应。请在输入框中输入路径。";
+
+    // Questions about a photo
+    AskField: "Question about this photo", "关于这张照片的问题";
+    AskHint: "Ask about this photo…", "询问这张照片…";
+    AskSend: "Ask this question", "提问";
+    AskFirst: "You could ask", "可以这样问";
+    AskWhat: "What is in this photo?", "照片里有什么？";
+    AskColour: "What color is it?", "它是什么颜色的？";
+    AskMany: "How many people are there?", "有几个人？";
+    AskWhere: "Where was this taken?", "这是在哪里拍的？";
+    AskDoing: "What are they doing?", "他们在做什么？";
+    Thinking: "Looking for an answer…", "正在寻找答案…";
+    Unsure: "The model is not sure. Its likeliest answers:", "模型不确定。最可能的答案：";
+    AnswerTip: "How likely this answer is, by the model", "模型认为此答案的可能性";
+    RemoveQuestion: "Remove this question", "移除此问题";
+    RefusedNoWords: "This is no question: it has no words.", "这里没有文字，无法提问。";
+    RefusedLanguages: "The model reads {languages} only.", "模型只懂{languages}。";
+    LanguageEnglish: "English", "英文";
+    LanguageChinese: "Chinese", "中文";
+    ListAnd: "{a} and {b}", "{a}和{b}";
+
+    // A sentence and a photo
+    MatchField: "Sentence to compare", "要比较的句子";
+    MatchHint: "A sentence, for example: two dogs on a beach", "一句话，例如：海边有两只狗";
+    MatchCompare: "How well does it match?", "匹配程度如何？";
+    MatchNot: "Does not match", "不匹配";
+    AlignFinds: "Align, which finds", "Align：负责查找";
+    FuseJudges: "Fuse, which judges", "Fuse：负责判断";
+    Closeness: "Closeness", "接近程度";
+    CosineTip: "Cosine between sentence and photo. It is there to order photos, so compare it with that of other photos.", "句子与照片的余弦相似度。它用于给照片排序，请与其他照片比较。";
+    MatchShareTip: "How likely the sentence describes this photo", "这句话描述这张照片的可能性";
+    AlignIsFor: "Align compares a sentence with all your photos in milliseconds: use it to find.", "Align 在几毫秒内将一句话与所有照片比较：用于查找。";
+    FuseIsFor: "Fuse reads sentence and photo together, one pair at a time. It is slower but understands details: use it to judge.", "Fuse 逐对同时阅读句子和照片，较慢但能理解细节：用于判断。";
+
+    // Where no model can do it
+    NoModelCaption: "There is no model at hand that writes captions. You can write them yourself.", "没有可用于撰写说明的模型。你可以自己撰写。";
+    NoModelAsk: "There is no model at hand that answers questions. Search still finds photos by what you describe.", "没有可用于回答问题的模型。仍可用描述来搜索照片。";
+    NoModelMatch: "There is no model at hand that judges sentences. Align still says how close they are.", "没有可用于判断句子的模型。Align 仍可给出接近程度。";
+    CannotCaption: "{name} cannot write captions.", "{name} 不能撰写说明。";
+    CannotAsk: "{name} cannot answer questions.", "{name} 不能回答问题。";
+    CannotMatch: "{name} cannot judge sentences.", "{name} 不能判断句子。";
+    SeesFeatures: "{name} looks at features that its authors' detector computed, not at photos. The built-in model looks at photos.", "{name} 只能查看检测器预先计算的特征，不能查看照片。内置模型可以查看照片。";
+
+    // Judging what a search found
+    Rerank: "Re-rank", "重排";
+    RerankOn: "Re-rank {n}", "重排 {n}";
+    RerankOff: "Do not re-rank", "不重排";
+    RerankBest: "Re-rank the best {n}", "重排前 {n} 张";
+    RerankTip: "Have the best photos of a search judged and put in order anew", "对搜索到的最佳照片重新判断并排序";
+    RerankBody: "Align finds photos quickly; Fuse then judges the best of them one by one. More judged photos take longer.", "Align 快速找到照片，Fuse 再逐一判断其中最好的。判断得越多，用时越长。";
+    Judging: "judging…", "正在判断…";
+    JudgingTip: "The order that was found stays until the best photos are judged", "判断完成前保持原有顺序";
+    JudgeCost: "{pairs} judged in {time}", "在 {time} 内判断了 {pairs}";
+    JudgeCostDetail: "{known} were known from before, {unseen} photos could not be looked at", "其中 {known} 对此前已知，{unseen} 张照片无法查看";
+    JudgeFailed: "not judged", "未判断";
+    JudgedScore: "Judged {share}", "判断 {share}";
+    PairOne: "{n} pair", "{n} 对";
+    PairMany: "{n} pairs", "{n} 对";
+
+    // Many photos
+    AllCaptioned: "Every photo has a caption", "所有照片都有说明";
+    AllCaptionedBody: "Photos without a caption are listed here.", "没有说明的照片会列在这里。";
+    AmongSelected: "Selected photos", "所选照片";
+    AmongFound: "What the search found", "搜索结果";
+    AmongShown: "What is shown: {name}", "当前显示：{name}";
+    AmongWithoutCaption: "All without a caption", "所有没有说明的照片";
+    BatchTitle: "Caption photos", "批量生成说明";
+    BatchBody: "The model writes a draft for each photo. What you wrote or accepted stays, and the whole run can be undone at once.", "模型为每张照片写一条草稿。你撰写或采用的说明保持不变，整批操作可一次撤销。";
+    BatchLanguage: "Language and way of writing", "语言与写法";
+    BatchMissingOnly: "Only photos without a caption in this language", "仅限没有该语言说明的照片";
+    BatchStart: "Caption {photos}", "为 {photos}生成说明";
+    BatchWritten: "Captions written", "已写说明";
+    BatchFailed: "{n} failed", "{n} 张失败";
+    JobCaptioning: "Captioning {photos}", "正在为 {photos}生成说明";
+    JobCaptioned: "Captions are written", "说明已写好";
+    JobCaptionCancelled: "Stopped captioning. What was written so far is kept.", "已停止生成说明。已写的内容会保留。";
+    JobCaptionFailed: "Captioning could not go on", "无法继续生成说明";
+    JobExporting: "Exporting captions", "正在导出说明";
+    JobExported: "Captions are exported", "说明已导出";
+    JobExportCancelled: "Stopped exporting. Files that were written are whole.", "已停止导出。已写的文件是完整的。";
+    JobExportFailed: "The export could not go on", "无法继续导出";
+    JobLooking: "Looking at what would be exported", "正在检查将要导出的内容";
+    JobLooked: "Looked at what would be exported", "已检查将要导出的内容";
+
+    // Changing many captions
+    RewordTitle: "Change captions", "批量修改说明";
+    RewordReplace: "Find and replace", "查找并替换";
+    RewordBefore: "Put before", "加在前面";
+    RewordBehind: "Put behind", "加在后面";
+    RewordFind: "Find", "查找";
+    RewordWith: "Replace with", "替换为";
+    RewordPrefix: "Text to put before each caption", "加在每条说明前的文字";
+    RewordSuffix: "Text to put behind each caption", "加在每条说明后的文字";
+    RewordCase: "Match capital letters", "区分大小写";
+    RewordNothingTyped: "Type a text to see what would change.", "输入文字即可查看会有哪些更改。";
+    RewordWould: "{n} of {total} captions would change", "{total} 条说明中有 {n} 条会更改";
+    RewordApply: "Change captions ({n})", "更改说明（{n}）";
+    AndMore: "and {n} more", "还有 {n} 项";
+
+    // Export
+    ExportTitle: "Export captions", "导出说明";
+    ExportChoose: "Choose a folder for the exported files", "选择导出文件夹";
+    ExportWhich: "Photos", "照片";
+    ExportFormat: "Format", "格式";
+    FormatTxt: "Text", "文本";
+    FormatTxtTip: "One text file a photo, as caption-training tools expect", "每张照片一个文本文件，供训练工具使用";
+    FormatCsv: "Table", "表格";
+    FormatCsvTip: "One table for spreadsheets (CSV), a row for each photo", "一个表格文件（CSV），每张照片一行";
+    FormatJsonl: "JSON lines", "JSON 行";
+    FormatJsonlTip: "One file with everything known about each photo, for programs", "一个文件，含每张照片的全部信息，供程序使用";
+    FormatXmp: "Sidecars", "附属文件";
+    FormatXmpTip: "XMP files that Lightroom, darktable and digiKam read; what is in them already stays", "XMP 文件，可由 Lightroom、darktable 和 digiKam 读取；原有内容保留";
+    ExportPlace: "Where", "位置";
+    ExportInFolder: "Into a folder", "到文件夹";
+    ExportBeside: "Beside the photos", "照片旁边";
+    ExportBesideTip: "Files go next to each photo. The photos themselves are never changed.", "文件写在每张照片旁边，不会改动照片本身。";
+    ExportFolder: "Folder for the files", "目标文件夹";
+    ExportFolderHint: "Type or choose a folder", "输入或选择文件夹";
+    ExportBrowse: "Choose…", "选择…";
+    ExportIntoFile: "Goes into {file}", "写入 {file}";
+    ExportCaptions: "Captions", "说明";
+    ExportAnyLanguage: "Any language", "任意语言";
+    ExportAcceptedOnly: "Accepted captions only, no drafts", "仅已采用的说明，不含草稿";
+    ExportXmpFull: "Name them photo.jpg.xmp instead of photo.xmp", "命名为 photo.jpg.xmp 而不是 photo.xmp";
+    ExportBom: "Mark as UTF-8 for Excel", "为 Excel 添加 UTF-8 标记";
+    ExportGps: "Include where photos were taken", "包含拍摄地点";
+    ExportLook: "See what would be written", "查看将写入的内容";
+    ExportWrite: "Write captions of {photos}", "写入 {photos}的说明";
+    ExportNeedsFolder: "Name a folder first.", "请先指定文件夹。";
+    ExportLooking: "Looking at what would be written…", "正在检查…";
+    ExportWriting: "Writing…", "正在写入…";
+    ExportWould: "Captions of {photos} would be written. Nothing has been changed yet.", "将写入 {photos}的说明。尚未更改任何内容。";
+    ExportDone: "Captions of {photos} are written.", "已写入 {photos}的说明。";
+    ExportPartly: "{n} done, {failed} could not be written.", "完成 {n} 项，{failed} 项无法写入。";
+    ExportCancelled: "Stopped after {photos}.", "在 {photos}后停止。";
+    ExportSkipped: "{photos} left out.", "略过 {photos}。";
+    FileCreated: "new", "新建";
+    FileChanged: "changed", "更改";
+    FileUnchanged: "already says so", "无需更改";
+    FileFailed: "could not be written", "无法写入";
+    FileNote: "note", "注意";
+    SkipNoCaption: "no caption", "没有说明";
+    SkipForeignFile: "holds other words that Glimpse did not write; move it away to write it anew", "含有并非 Glimpse 写入的文字；移走后可重新写入";
+    SkipForeignWords: "holds other words; accept the caption to put it in their place", "含有其他文字；采用说明后可替换";
 
     // Viewer
     ViewerBack: "Back to the photos", "返回照片列表";
@@ -243,6 +453,26 @@ catalogue! {
     CmdView: "View large", "大图查看";
     CmdOpenTip: "Open the photo in the system's own viewer", "用系统的看图程序打开照片";
     CmdOpen: "Open in another program", "用其他程序打开";
+    CmdInfo: "Info", "信息";
+    CmdInfoTip: "What is known of the selected photo", "所选照片的信息";
+    CmdCaption: "Caption", "说明";
+    CmdCaptionTip: "Captions of the selected photo: write, suggest, accept", "所选照片的说明：撰写、生成、采用";
+    CmdAsk: "Ask", "提问";
+    CmdAskTip: "Ask a question about the selected photo", "就所选照片提问";
+    CmdMatch: "Match", "匹配";
+    CmdMatchTip: "See how well a sentence matches the selected photo", "查看一句话与所选照片的匹配程度";
+    CmdCaptionMany: "Caption photos…", "批量生成说明…";
+    CmdCaptionManyTip: "Write captions for a selection, a folder, a search result or all photos", "为所选照片、文件夹、搜索结果或全部照片生成说明";
+    CmdReword: "Change captions…", "批量修改说明…";
+    CmdRewordTip: "Find and replace in many captions, or put words before or behind", "在多条说明中查找替换，或在前后添加文字";
+    CmdExport: "Export captions…", "导出说明…";
+    CmdExportTip: "Write captions into text files, tables or sidecars", "将说明写入文本、表格或附属文件";
+    CmdUndo: "Undo", "撤销";
+    CmdUndoTip: "Take back the last change to captions", "撤销对说明的上一次更改";
+    CmdRedo: "Redo", "重做";
+    CmdRedoTip: "Do again what was taken back", "重做撤销的更改";
+    CmdRerank: "Re-rank or not", "重排或不重排";
+    CmdRerankTip: "Have the best photos of a search judged one by one", "逐一判断搜索到的最佳照片";
     CmdSelectAll: "Select all", "全选";
     CmdSelectAllTip: "Select every photo of the list", "选择列表中的所有照片";
     CmdAddFolderTip: "Choose a folder whose photos should be found", "选择一个文件夹，索引其中的照片";

@@ -5,6 +5,7 @@
 mod catalogue;
 mod failures;
 mod numbers;
+mod words;
 
 pub use catalogue::Msg;
 

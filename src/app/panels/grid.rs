@@ -162,6 +162,7 @@ fn nothing(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     }
     let (glyph, heading, body) = match (&view.rt.asked.question, view.rt.asked.scope) {
         (Some(_), _) => (icons::MAGNIFYING_GLASS, Msg::NothingFound, Msg::NothingFoundBody),
+        (None, Scope::WithoutCaption) => (icons::CHECK_CIRCLE, Msg::AllCaptioned, Msg::AllCaptionedBody),
         (None, Scope::Missing) => (icons::CHECK_CIRCLE, Msg::NoMissing, Msg::NoMissingBody),
         (None, _) => (icons::IMAGES, Msg::EmptyFolder, Msg::EmptyFolderBody),
     };
@@ -306,8 +307,11 @@ fn cell(ui: &Ui, view: &View<'_>, shown: &Shown, place: usize, rect: Rect, out: 
             StrokeKind::Inside,
         );
     }
+    if thumb.is_some_and(|thumb| thumb.caption.is_some()) {
+        badge(ui, view, picture);
+    }
     if response.hovered() {
-        caption_strip(ui, view, picture, name, shown.word(place));
+        caption_strip(ui, view, picture, name, shown.word(place), shown.match_score(place));
     }
     clicks(ui, view, photo, &response, out);
 }
@@ -332,8 +336,23 @@ pub(super) fn cropped(texture: &TextureHandle, rect: Rect, radius: CornerRadius,
     RectShape::filled(rect, radius, tint).with_texture(texture.id(), uv).into()
 }
 
+/// The sign of a photo that has an accepted caption.
+fn badge(ui: &Ui, view: &View<'_>, picture: Rect) {
+    let middle = pos2(picture.right() - space::L, picture.top() + space::L);
+    ui.painter().circle_filled(middle, space::M - 1.0, view.tokens.scrim);
+    let font = FontId::new(text::BODY, fonts::icons());
+    ui.painter().text(middle, Align2::CENTER_CENTER, icons::CLOSED_CAPTIONING, font, view.tokens.on_scrim);
+}
+
 /// File name and match over the foot of a picture.
-fn caption_strip(ui: &Ui, view: &View<'_>, picture: Rect, name: &str, word: Option<MatchWord>) {
+fn caption_strip(
+    ui: &Ui,
+    view: &View<'_>,
+    picture: Rect,
+    name: &str,
+    word: Option<MatchWord>,
+    judged: Option<f32>,
+) {
     let tokens = view.tokens;
     let lines = if word.is_some() { 2.0 } else { 1.0 };
     let height = (lines * space::L + space::S).min(picture.height());
@@ -345,7 +364,9 @@ fn caption_strip(ui: &Ui, view: &View<'_>, picture: Rect, name: &str, word: Opti
     elided(ui, pos2(left, strip.top() + space::S + space::XS), name, width, font.clone(), tokens.on_scrim);
     if let Some(word) = word {
         let at = pos2(left, strip.top() + space::XL + space::XS);
-        elided(ui, at, view.lang.text(match_msg(word)), width, font, tokens.on_scrim);
+        let word = view.lang.text(match_msg(word));
+        let words = judged.map_or(word.to_owned(), |share| format!("{word} · {}", view.lang.percent(share)));
+        elided(ui, at, &words, width, font, tokens.on_scrim);
     }
 }
 
@@ -380,6 +401,9 @@ fn clicks(ui: &Ui, view: &View<'_>, photo: PhotoId, response: &Response, out: &m
             UserCommand::CopyPicture,
             UserCommand::CopyPath,
             UserCommand::FindSimilar,
+            UserCommand::Caption,
+            UserCommand::Ask,
+            UserCommand::Match,
         ] {
             super::top_bar::command_row(ui, view, command, out);
         }

@@ -6,28 +6,37 @@ use egui::{
 };
 
 use crate::app::actions::UiAction;
+use crate::app::commands::UserCommand;
 use crate::app::i18n::Msg;
 use crate::app::tokens::{RADIUS, layout, space, text};
-use crate::app::widgets::{button, icon, icons, match_bar, message, strong, weak};
+use crate::app::widgets::{icon, icons, match_bar, message, strong, weak};
+use crate::app::words::Tab;
 use crate::domain::{PhotoId, PhotoState};
 use crate::engine::Details;
 
-use super::View;
 use super::grid::{cropped, match_msg};
+use super::{View, fuse};
 
 /// The picture is at most this high.
 const PICTURE_HEIGHT: f32 = 260.0;
+/// And so high where words are what counts.
+const HEAD_HEIGHT: f32 = 132.0;
 
 pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
+    let selection = &view.rt.selection;
+    match (selection.len(), selection.lead()) {
+        (2.., _) => scrolled(ui, |ui| many(ui, view, out)),
+        (_, Some(photo)) => one(ui, view, photo, out),
+        _ => scrolled(ui, |ui| match &view.rt.words.batch {
+            Some(batch) => fuse::batch::progress(ui, view, batch, out),
+            None => message(ui, icons::IMAGE, "", view.lang.text(Msg::SelectAPhoto), |_| {}),
+        }),
+    }
+}
+
+fn scrolled(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
     ScrollArea::vertical().id_salt("inspector").auto_shrink([false, false]).show(ui, |ui| {
-        Frame::new().inner_margin(space::L).show(ui, |ui| {
-            let selection = &view.rt.selection;
-            match (selection.len(), selection.lead()) {
-                (2.., _) => many(ui, view, out),
-                (_, Some(photo)) => one(ui, view, photo, out),
-                _ => message(ui, icons::IMAGE, "", view.lang.text(Msg::SelectAPhoto), |_| {}),
-            }
-        });
+        Frame::new().inner_margin(space::L).show(ui, add);
     });
 }
 
@@ -45,6 +54,10 @@ fn many(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         }
     });
     ui.add_space(space::S);
+    ui.spacing_mut().item_spacing.y = space::XS;
+    for command in [UserCommand::CaptionMany, UserCommand::Reword, UserCommand::Export] {
+        super::top_bar::command_row(ui, view, command, out);
+    }
     // Only paths that are known can be copied; they are fetched when a few are selected.
     let photos: Vec<PhotoId> = view.rt.selection.in_order(view.rt.ids()).take(200).collect();
     let paths: Vec<String> = photos
@@ -55,14 +68,53 @@ fn many(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let pending = |photo: &PhotoId| view.rt.details.get(photo).is_none_or(|details| details.is_loading());
     if photos.iter().any(pending) {
         out.push(UiAction::NeedDetails(photos));
-    } else if button(ui, icons::COPY, view.lang.text(Msg::CopyPaths)).clicked() {
-        out.push(UiAction::Copy(paths.join("\n")));
+    } else {
+        let words = view.lang.text(Msg::CopyPaths);
+        let row = Button::new(words).min_size(vec2(ui.available_width(), layout::ROW)).frame_when_inactive(false);
+        if ui.add(row.right_text("")).accessible_name(words).clicked() {
+            out.push(UiAction::Copy(paths.join("\n")));
+        }
+    }
+    if let Some(batch) = &view.rt.words.batch {
+        fuse::batch::progress(ui, view, batch, out);
     }
 }
 
+/// One photo: its tabs, and what the open one shows.
 fn one(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
+    let side = Margin { left: space::S as i8, right: space::S as i8, top: space::XS as i8, bottom: 0 };
+    Frame::new().inner_margin(side).show(ui, |ui| fuse::tabs(ui, view, out));
+    match view.saved.window.tab {
+        Tab::Info => scrolled(ui, |ui| info(ui, view, photo, out)),
+        Tab::Caption => scrolled(ui, |ui| {
+            head(ui, view, photo, out);
+            fuse::caption::show(ui, view, photo, out);
+        }),
+        Tab::Match => scrolled(ui, |ui| {
+            head(ui, view, photo, out);
+            fuse::match_tab::show(ui, view, photo, out);
+        }),
+        Tab::Ask => {
+            let mut above = Vec::new();
+            fuse::ask::show(ui, view, photo, |ui| head(ui, view, photo, &mut above), out);
+            out.append(&mut above);
+        }
+    }
+}
+
+/// What a tab is about: the photo, smaller than on its own tab.
+fn head(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
     ui.spacing_mut().item_spacing.y = space::XS;
-    picture(ui, view, photo, out);
+    picture(ui, view, photo, HEAD_HEIGHT, out);
+    if let Some(thumb) = view.rt.thumbs.get(photo) {
+        ui.vertical_centered(|ui| ui.add(Label::new(weak(&thumb.name, view.tokens)).truncate()));
+    }
+    ui.add_space(space::S);
+}
+
+fn info(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
+    ui.spacing_mut().item_spacing.y = space::XS;
+    picture(ui, view, photo, PICTURE_HEIGHT, out);
     ui.add_space(space::S);
     let details = view.rt.lead_details();
     let thumb = view.rt.thumbs.get(photo);
@@ -88,7 +140,7 @@ fn one(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
     facts(ui, view, details);
 }
 
-fn picture(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
+fn picture(ui: &mut Ui, view: &View<'_>, photo: PhotoId, height: f32, out: &mut Vec<UiAction>) {
     let large = view.rt.pictures.get(photo).and_then(|picture| picture.value()).map(|picture| &picture.texture);
     let small = || view.rt.thumbs.get(photo).and_then(|thumb| thumb.texture()).map(|(texture, _)| texture);
     let texture = large.or_else(small);
@@ -97,7 +149,7 @@ fn picture(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>
         view.rt.lead_details().map(|details| vec2(details.photo.meta.width as f32, details.photo.meta.height as f32));
     let size = size.filter(|size| size.min_elem() > 0.0).or(texture.map(|texture| texture.size_vec2()));
     let size = size.unwrap_or(vec2(4.0, 3.0));
-    let room = vec2(ui.available_width(), PICTURE_HEIGHT);
+    let room = vec2(ui.available_width(), height);
     let fit = size * (room / size).min_elem();
     ui.vertical_centered(|ui| match texture {
         Some(texture) => {
@@ -128,7 +180,13 @@ fn score(ui: &mut Ui, view: &View<'_>, photo: PhotoId) {
         ui.label(weak(view.lang.text(match_msg(word)), view.tokens));
     });
     let exact = view.lang.fill(Msg::ExactScore, &[("score", &format!("{score:.4}"))]);
-    row.response.on_hover_text(format!("{}\n{exact}", view.lang.text(Msg::HowWell)));
+    let judged = shown.match_score(place).map(|share| view.lang.fill(Msg::JudgedScore, &[("share", &view.lang.percent(share))]));
+    let lines = [view.lang.text(Msg::HowWell).to_owned()].into_iter().chain(judged.clone()).chain([exact.clone()]);
+    row.response.on_hover_text(lines.collect::<Vec<_>>().join("\n"));
+    // Both scores of a judged photo are there to be compared.
+    if let Some(judged) = judged {
+        ui.add(Label::new(weak(format!("{judged} · {exact}"), view.tokens)).wrap());
+    }
 }
 
 fn deeds(ui: &mut Ui, view: &View<'_>, photo: PhotoId, details: &Details, out: &mut Vec<UiAction>) {

@@ -1,12 +1,16 @@
 //! What stands where. Panels read a [`View`] and push [`UiAction`]s; they change nothing.
 
+mod export;
 mod failed;
 mod first_start;
+pub(super) mod fuse;
 mod grid;
 mod inspector;
 mod notices;
 mod palette;
 mod rail;
+mod rerank;
+mod reword;
 mod sheets;
 mod status_bar;
 mod top_bar;
@@ -23,12 +27,15 @@ use super::state::SavedState;
 use super::tokens::{Tokens, layout, space};
 
 pub use grid::grid_id;
+pub(super) use top_bar::field_id as search_field_id;
 
 /// All that a panel may look at.
 pub struct View<'a> {
     pub saved: &'a SavedState,
     pub rt: &'a Runtime,
     pub lang: Lang,
+    /// Seconds since 1970, UTC.
+    pub now_s: i64,
     pub tokens: &'static Tokens,
 }
 

@@ -39,6 +39,24 @@ fn one(ui: &mut Ui, view: &View<'_>, notice: &Notice, out: &mut Vec<UiAction>) {
     let (glyph, ink, words) = match &notice.kind {
         NoticeKind::Failure(failure) => (icons::WARNING, view.tokens.warn, view.lang.failure(failure)),
         NoticeKind::Copied => (icons::CHECK, view.tokens.good, view.lang.text(Msg::NewsCopied).to_owned()),
+        NoticeKind::Step { redone, act, captions } => {
+            let (glyph, msg) = match redone {
+                true => (icons::ARROW_U_UP_RIGHT, Msg::NewsRedone),
+                false => (icons::ARROW_U_UP_LEFT, Msg::NewsUndone),
+            };
+            let captions = view.lang.captions(*captions as u64);
+            let words = view.lang.fill(msg, &[("what", view.lang.act(*act)), ("captions", &captions)]);
+            (glyph, view.tokens.good, words)
+        }
+        NoticeKind::NoStep { redone } => {
+            let msg = if *redone { Msg::NewsNothingToRedo } else { Msg::NewsNothingToUndo };
+            (icons::INFO, view.tokens.text_weak, view.lang.text(msg).to_owned())
+        }
+        NoticeKind::Reworded(n) => {
+            let captions = view.lang.captions(*n as u64);
+            (icons::CHECK, view.tokens.good, view.lang.fill(Msg::NewsReworded, &[("captions", &captions)]))
+        }
+        NoticeKind::NoDialog => (icons::INFO, view.tokens.warn, view.lang.text(Msg::NewsNoDialog).to_owned()),
     };
     ui.horizontal_top(|ui| {
         ui.label(icon(glyph, text::LARGE).color(ink));
@@ -51,6 +69,14 @@ fn one(ui: &mut Ui, view: &View<'_>, notice: &Notice, out: &mut Vec<UiAction>) {
             });
         });
     });
+    if let NoticeKind::Step { redone: false, .. } | NoticeKind::Reworded(_) = &notice.kind {
+        // The way back, at hand.
+        let command = if matches!(notice.kind, NoticeKind::Reworded(_)) { UserCommand::Undo } else { UserCommand::Redo };
+        let words = view.lang.text(command.words().0);
+        if ui.push_id("back", |ui| ui.button(words)).inner.clicked() {
+            out.extend([UiAction::Dismiss(notice.id), UiAction::Run(command)]);
+        }
+    }
     let NoticeKind::Failure(failure) = &notice.kind else { return };
     let has_details = !failure.detail.is_empty() || !failure.skipped.is_empty();
     ui.horizontal(|ui| {

@@ -43,6 +43,8 @@ fn rows(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         }
     };
     scope_row(ui, icons::IMAGES, view.lang.text(Msg::AllPhotos), library.photos, Scope::All, None, out);
+    let name = view.lang.text(Msg::WithoutCaption);
+    scope_row(ui, icons::CLOSED_CAPTIONING, name, library.without_caption, Scope::WithoutCaption, None, out);
 
     heading(ui, view, Msg::Folders);
     for folder in &library.folders {

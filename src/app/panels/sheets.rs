@@ -1,8 +1,8 @@
 //! Sheets over the window: settings, keys, a path typed by hand, "remove this folder?".
 
 use egui::{
-    Align, Align2, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Stroke, TextEdit,
-    Ui, vec2,
+    Align, Align2, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Stroke, TextEdit,
+    Ui,
 };
 
 use crate::app::actions::UiAction;
@@ -10,12 +10,12 @@ use crate::app::commands::UserCommand;
 use crate::app::i18n::{Lang, Msg};
 use crate::app::runtime::Overlay;
 use crate::app::services::PickKind;
-use crate::app::tokens::{layout, space, text};
-use crate::app::widgets::{button, icon_button, icons, primary_button, strong, weak};
+use crate::app::tokens::{space, text};
+use crate::app::widgets::{button, choice, icon_button, icons, primary_button, strong, weak};
 use crate::config::Theme;
 use crate::domain::FolderId;
 
-use super::{View, grid, palette, rail};
+use super::{View, export, fuse, grid, palette, rail, reword};
 
 /// Shows the sheet that is open.
 pub fn show(ctx: &Context, view: &View<'_>, out: &mut Vec<UiAction>) {
@@ -27,7 +27,8 @@ pub fn show(ctx: &Context, view: &View<'_>, out: &mut Vec<UiAction>) {
         let widgets = &mut ui.visuals_mut().widgets;
         widgets.inactive.weak_bg_fill = view.tokens.hover;
         widgets.hovered.weak_bg_fill = view.tokens.pressed;
-        ui.set_width(room.min(if matches!(overlay, Overlay::Help) { 560.0 } else { 480.0 }));
+        let wide = matches!(overlay, Overlay::Help | Overlay::Reword | Overlay::Export);
+        ui.set_width(room.min(if wide { 560.0 } else { 480.0 }));
         match overlay {
             Overlay::Settings => settings(ui, view, out),
             Overlay::Help => help(ui, view, out),
@@ -35,6 +36,9 @@ pub fn show(ctx: &Context, view: &View<'_>, out: &mut Vec<UiAction>) {
             Overlay::TypePath { kind, typed, dialog_is_open } => {
                 type_path(ui, view, *kind, typed, *dialog_is_open, out)
             }
+            Overlay::Batch => fuse::batch::sheet(ui, view, out),
+            Overlay::Reword => reword::show(ui, view, out),
+            Overlay::Export => export::show(ui, view, out),
             Overlay::RemoveFolder(folder) => remove_folder(ui, view, *folder, out),
         }
     });
@@ -62,9 +66,6 @@ pub(super) fn title(ui: &mut Ui, view: &View<'_>, words: &str, out: &mut Vec<UiA
 fn settings(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let (lang, saved) = (view.lang, view.saved);
     title(ui, view, lang.text(Msg::Settings), out);
-    let choice = |ui: &mut Ui, selected: bool, words: &str| {
-        ui.add(Button::new(words).selected(selected).min_size(vec2(0.0, layout::ROW))).clicked() && !selected
-    };
     Grid::new("settings").num_columns(2).spacing([space::XL, space::L]).min_col_width(112.0).show(ui, |ui| {
         ui.label(lang.text(Msg::SettingsTheme));
         ui.horizontal(|ui| {
@@ -149,7 +150,7 @@ fn help(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 
 fn type_path(ui: &mut Ui, view: &View<'_>, kind: PickKind, typed: &str, dialog_is_open: bool, out: &mut Vec<UiAction>) {
     let (heading, verb) = match kind {
-        PickKind::Folder => (Msg::PathTitle, Msg::PathAdd),
+        PickKind::Folder | PickKind::ExportFolder => (Msg::PathTitle, Msg::PathAdd),
         PickKind::Picture => (Msg::PathPictureTitle, Msg::PathSearch),
     };
     title(ui, view, view.lang.text(heading), out);

@@ -7,9 +7,9 @@ use crate::app::i18n::Msg;
 use crate::app::runtime::JobView;
 use crate::app::tokens::{layout, space, text};
 use crate::app::widgets::{icon, icon_button_sized, icons, progress_bar, weak};
-use crate::domain::JobState;
+use crate::domain::{JobKind, JobState};
 
-use super::View;
+use super::{View, rerank};
 
 pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     ui.spacing_mut().item_spacing.x = space::S;
@@ -57,28 +57,25 @@ fn facts(ui: &mut Ui, view: &View<'_>) {
     let Some(ranking) = view.rt.shown.value().and_then(|shown| shown.ranking.as_ref()) else { return };
     let cost = ranking.cost;
     let (photos, time) = (lang.photos(cost.scanned as u64), lang.millis(cost.encode_ms + cost.scan_ms));
-    let words = lang.fill(Msg::SearchCost, &[("photos", &photos), ("time", &time)]);
+    let mut words = lang.fill(Msg::SearchCost, &[("photos", &photos), ("time", &time)]);
     let (encode, scan) = (lang.millis(cost.encode_ms), lang.millis(cost.scan_ms));
-    let detail = lang.fill(Msg::SearchCostDetail, &[("encode", &encode), ("scan", &scan)]);
+    let mut detail = lang.fill(Msg::SearchCostDetail, &[("encode", &encode), ("scan", &scan)]);
+    if let Some(more) = rerank::cost(view, ranking) {
+        words = format!("{words} · {}", more.words);
+        detail = format!("{detail}\n{}", more.detail);
+    }
     ui.add_space(space::S);
     ui.label(weak(words, view.tokens)).on_hover_text(detail);
 }
 
 fn show_job(ui: &mut Ui, view: &View<'_>, job: &JobView, out: &mut Vec<UiAction>) {
     let (lang, status) = (view.lang, &job.status);
-    let name = lang.job(&status.kind);
-    let name = name.as_str();
     let progress = &status.progress;
     let small = |words: String| RichText::new(words).size(text::SMALL);
-    let headline = match &status.state {
-        JobState::Running => lang.fill(Msg::Indexing, &[("name", name)]),
-        JobState::Paused => lang.fill(Msg::Paused, &[("name", name)]),
-        JobState::Cancelled => lang.fill(Msg::JobCancelled, &[("name", name)]),
-        JobState::Failed(_) => lang.fill(Msg::JobFailed, &[("name", name)]),
-        JobState::Done => {
-            let done = lang.fill(Msg::JobDone, &[("name", name)]);
-            [done].into_iter().chain(unreadable(view, job)).collect::<Vec<_>>().join(" · ")
-        }
+    let headline = lang.job_state(&status.kind, &status.state);
+    let headline = match status.state {
+        JobState::Done => [headline].into_iter().chain(unreadable(view, job)).collect::<Vec<_>>().join(" · "),
+        _ => headline,
     };
     let button =
         |ui: &mut Ui, glyph, msg| icon_button_sized(ui, glyph, lang.text(msg), vec2(28.0, 28.0), true).clicked();
@@ -137,8 +134,12 @@ fn numbers(view: &View<'_>, job: &JobView) -> String {
     parts.join(" · ")
 }
 
-/// "3 unreadable", if any.
+/// "3 unreadable", "3 failed", if any.
 fn unreadable(view: &View<'_>, job: &JobView) -> Option<String> {
     let n = job.status.progress.failed;
-    (n > 0).then(|| view.lang.fill(Msg::FolderFailedCount, &[("n", &view.lang.number(n))]))
+    let msg = match job.status.kind {
+        JobKind::Index(_) | JobKind::IndexAll(_) => Msg::FolderFailedCount,
+        JobKind::Caption(_) | JobKind::Export | JobKind::ExportPreview => Msg::BatchFailed,
+    };
+    (n > 0).then(|| view.lang.fill(msg, &[("n", &view.lang.number(n))]))
 }

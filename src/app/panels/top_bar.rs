@@ -13,13 +13,13 @@ use crate::app::tokens::{RADIUS_LARGE, layout, space, text};
 use crate::app::widgets::{icon, icon_button, icon_button_sized, icons, menu_room, strong, weak};
 use crate::engine::Scope;
 
-use super::View;
+use super::{View, rerank};
 
 const FIELD_HEIGHT: f32 = 36.0;
 const FIELD_WIDTH: f32 = 640.0;
 
 /// The search field's id: it keeps the cursor whatever appears around it.
-fn field_id() -> Id {
+pub(in crate::app) fn field_id() -> Id {
     Id::unique("search field")
 }
 
@@ -38,6 +38,7 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             main_menu(ui, view, out);
             model_menu(ui, view, out);
+            rerank::button(ui, view, out);
             let room = ui.available_width() - space::L;
             ui.allocate_ui_with_layout(vec2(room, FIELD_HEIGHT), Layout::left_to_right(Align::Center), |ui| {
                 let width = room.min(FIELD_WIDTH);
@@ -89,6 +90,7 @@ fn field(ui: &mut Ui, view: &View<'_>, width: f32, out: &mut Vec<UiAction>) {
                 .event_filter(EventFilter { escape: true, horizontal_arrows: true, ..EventFilter::default() })
                 .char_limit(4096);
             let response = ui.add(edit).accessible_name(view.lang.text(Msg::SearchField));
+            let response = response.on_hover_text(view.lang.text(Msg::SearchTip));
             if view.rt.search.take_focus {
                 response.request_focus();
                 out.push(UiAction::SearchFocused);
@@ -181,6 +183,8 @@ fn main_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
         menu_room(ui, 280.0);
         for group in [
             &[UserCommand::AddFolder, UserCommand::Rescan, UserCommand::SearchByPicture][..],
+            &[UserCommand::CaptionMany, UserCommand::Reword, UserCommand::Export],
+            &[UserCommand::Undo, UserCommand::Redo],
             &[UserCommand::ToggleRail, UserCommand::ToggleInspector, UserCommand::ToggleTheme],
             &[UserCommand::Settings, UserCommand::Palette, UserCommand::Help],
         ] {
@@ -198,11 +202,22 @@ fn main_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 pub(super) fn command_row(ui: &mut Ui, view: &View<'_>, command: UserCommand, out: &mut Vec<UiAction>) {
     let (label, tip) = command.words();
     let label = view.lang.text(label);
-    let mut button = Button::new(label).min_size(vec2(ui.available_width(), layout::ROW)).frame_when_inactive(false);
+    // What would be taken back, or done again.
+    let step = match command {
+        UserCommand::Undo => Some(view.rt.words.steps.undo),
+        UserCommand::Redo => Some(view.rt.words.steps.redo),
+        _ => None,
+    };
+    let words = match step.flatten() {
+        Some(act) => format!("{label}: {}", view.lang.act(act)),
+        None => label.to_owned(),
+    };
+    let mut button = Button::new(words).min_size(vec2(ui.available_width(), layout::ROW)).frame_when_inactive(false);
     if let Some(keys) = command.key_text(ui.ctx()) {
         button = button.shortcut_text(RichText::new(keys).size(text::SMALL));
     }
-    if ui.add(button).accessible_name(label).on_hover_text(view.lang.text(tip)).clicked() {
+    let row = ui.add_enabled(step.is_none_or(|step| step.is_some()), button).accessible_name(label);
+    if row.on_hover_text(view.lang.text(tip)).clicked() {
         out.push(UiAction::Run(command));
         ui.close();
     }

@@ -1,5 +1,6 @@
 //! Small controls that the panels share. They know the tokens and nothing of the program.
 
+mod forms;
 pub mod icons;
 
 use egui::{
@@ -9,6 +10,8 @@ use egui::{
 
 use super::fonts;
 use super::tokens::{RADIUS, TARGET, Tokens, space, text};
+
+pub use forms::{Edited, card, choice, field, menu_button, share_row};
 
 /// An icon as rich text.
 pub fn icon(glyph: &str, size: f32) -> RichText {
