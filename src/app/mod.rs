@@ -119,7 +119,13 @@ impl GlimpseApp {
     pub fn paint(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         let mut actions = self.keys(&ctx);
-        let view = View { saved: &self.saved, rt: &self.rt, lang: self.lang, now_s: now_s(), tokens: tokens::Tokens::get(&ctx) };
+        let view = View {
+            saved: &self.saved,
+            rt: &self.rt,
+            lang: self.lang,
+            now_s: now_s(),
+            tokens: tokens::Tokens::get(&ctx),
+        };
         panels::window(ui, &view, &mut actions);
         for action in actions {
             self.apply(&ctx, action);

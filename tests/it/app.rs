@@ -4,6 +4,10 @@
 mod flows;
 #[path = "app_gallery.rs"]
 mod gallery;
+#[path = "app_gallery_words.rs"]
+mod gallery_words;
+#[path = "app_ledger.rs"]
+mod ledger;
 #[path = "app_library.rs"]
 mod library;
 #[path = "app_real.rs"]
@@ -18,3 +22,7 @@ mod smoke;
 mod snapshots;
 #[path = "app_support.rs"]
 mod support;
+#[path = "app_words.rs"]
+mod words;
+#[path = "app_words_real.rs"]
+mod words_real;

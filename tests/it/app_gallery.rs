@@ -33,7 +33,7 @@ fn real_pictures() -> &'static (Pictures, Pictures) {
     })
 }
 
-fn photos() -> ScriptedLink {
+pub fn photos() -> ScriptedLink {
     let link = ScriptedLink::with_photos(312);
     let (thumbs, pictures) = real_pictures();
     if !thumbs.is_empty() {
@@ -47,7 +47,7 @@ fn job(state: JobState, failed: u64) -> Event {
     Event::Job(JobStatus { id: JobId(1), kind: JobKind::Index("holiday".into()), state, progress })
 }
 
-type Make = fn(Setup) -> Window;
+pub type Make = fn(Setup) -> Window;
 
 /// The states by name; each makes its window at the size, theme and language it is given.
 fn states() -> Vec<(&'static str, Make)> {
@@ -286,7 +286,7 @@ fn app_gallery() {
     }
     std::fs::create_dir_all(&out).unwrap();
     let only = std::env::var("GLIMPSE_GALLERY_ONLY").unwrap_or_default();
-    for (name, make) in states() {
+    for (name, make) in states().into_iter().chain(super::gallery_words::states()) {
         for (size, lang, theme) in [
             (vec2(1280.0, 800.0), "en", Theme::Dark),
             (vec2(1280.0, 800.0), "zh-CN", Theme::Light),

@@ -21,7 +21,7 @@ use super::support::{NotedServices, Setup, window_on};
 const COLOURS: [(&str, [u8; 3]); 4] =
     [("red", [220, 30, 30]), ("green", [30, 170, 40]), ("blue", [40, 60, 220]), ("yellow", [240, 220, 40])];
 
-fn photos(folder: &Path) {
+pub fn photos(folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
     for (name, colour) in COLOURS {
         for shade in 0..3u8 {
@@ -35,7 +35,7 @@ fn photos(folder: &Path) {
     std::fs::write(folder.join("broken.jpg"), b"\xff\xd8\xff\xe0 no picture").unwrap();
 }
 
-fn config(own: &Path) -> EngineConfig {
+pub fn config(own: &Path) -> EngineConfig {
     let paths = Paths::in_folder(own);
     EngineConfig {
         library: paths.library(),
@@ -48,7 +48,7 @@ fn config(own: &Path) -> EngineConfig {
 }
 
 /// Steps in real time until it is so.
-fn wait(w: &mut Harness<'_, GlimpseApp>, what: &str, is_so: impl Fn(&Harness<'_, GlimpseApp>) -> bool) {
+pub fn wait(w: &mut Harness<'_, GlimpseApp>, what: &str, is_so: impl Fn(&Harness<'_, GlimpseApp>) -> bool) {
     let since = Instant::now();
     while !is_so(w) {
         assert!(since.elapsed() < Duration::from_secs(120), "waited in vain: {what}");

@@ -13,10 +13,14 @@ use glimpse::domain::{
     SkippedReason,
 };
 use glimpse::engine::{
-    Command, Details, Event, Failure, FailureKind, FolderStatus, FuseStatus, LibraryStatus, ModelStatus, Scope,
-    SearchResults, Thumb,
+    Command, Details, Event, Failure, FailureKind, FolderStatus, FuseInfo, FuseStatus, LibraryStatus, ModelStatus,
+    Reranked, Scope, SearchResults, Thumb,
 };
+use glimpse::models::fuse::{Abilities, Sees};
+use glimpse::search::rerank::rerank;
 use image::RgbaImage;
+
+use super::ledger::Ledger;
 
 /// What the scripted engine answers with, and what it was asked.
 #[derive(Default)]
@@ -34,6 +38,10 @@ pub struct Script {
     pub likely: usize,
     pub nothing_likely: bool,
     pub room: Option<usize>,
+    /// Captions, answers and what else is about words.
+    pub ledger: Ledger,
+    /// Judging the best hits is left to the test.
+    pub judges_late: bool,
 }
 
 /// The window's end of the script.
@@ -110,25 +118,40 @@ impl Script {
                 result: Ok(match scope {
                     Scope::Failed => self.failed.clone(),
                     Scope::Missing => Vec::new(),
+                    Scope::WithoutCaption => {
+                        let has_none = |photo: &PhotoId| self.ledger.captions.get(photo).is_none_or(Vec::is_empty);
+                        self.photos.iter().copied().filter(has_none).collect()
+                    }
                     _ => self.photos.clone(),
                 }),
             },
-            Command::Search { request, limit, .. } if !self.silent => {
-                Event::SearchDone { request: *request, result: Ok(self.results(*limit)) }
+            Command::Search { request, limit, rerank, .. } if !self.silent => {
+                let results = self.results(*limit);
+                if let Some(most) = rerank.filter(|_| !self.judges_late) {
+                    let judged = Event::Reranked { request: *request, result: Ok(reranked(&results, most)) };
+                    self.events.push_back(Event::SearchDone { request: *request, result: Ok(results) });
+                    judged
+                } else {
+                    Event::SearchDone { request: *request, result: Ok(results) }
+                }
             }
             Command::Details { request, photo } => {
                 Event::Details { request: *request, result: Ok(Box::new(self.details(*photo))) }
             }
             Command::Thumbnail(photo) => {
                 let Some(image) = pick(&self.thumbs, *photo) else { return };
-                let thumb = Thumb { image, name: self.name(*photo), caption: None };
+                let thumb = Thumb { image, name: self.name(*photo), caption: self.ledger.accepted(*photo) };
                 Event::Thumbnail { photo: *photo, result: Ok(thumb) }
             }
             Command::Preview { request, photo, .. } => {
                 let Some(image) = pick(&self.pictures, *photo) else { return };
                 Event::Preview { request: *request, photo: *photo, result: Ok(image) }
             }
-            _ => return,
+            command => {
+                let answers = self.ledger.answer(command);
+                self.events.extend(answers);
+                return;
+            }
         };
         self.events.push_back(event);
     }
@@ -166,6 +189,17 @@ impl Script {
     }
 }
 
+/// The best so many hits, judged: every second one fits.
+pub fn reranked(results: &SearchResults, most: usize) -> Reranked {
+    let scores: Vec<Option<f32>> = (0..results.hits.len())
+        .map(|place| {
+            (place < most).then(|| if place % 2 == 1 { 0.95 - 0.01 * place as f32 } else { 0.3 - 0.01 * place as f32 })
+        })
+        .collect();
+    let judged = most.min(results.hits.len());
+    Reranked { hits: rerank(&results.hits, &scores), judged, known: 0, unseen: 0, judge_ms: 912.0 }
+}
+
 fn pick(pictures: &[Arc<RgbaImage>], photo: PhotoId) -> Option<Arc<RgbaImage>> {
     pictures.get(photo.0 as usize % pictures.len().max(1)).cloned()
 }
@@ -198,7 +232,13 @@ pub fn library(photos: u64) -> LibraryStatus {
             embedded: photos,
         }],
         without_caption: photos,
-        fuse: FuseStatus::Unknown,
+        fuse: FuseStatus::AtHand(FuseInfo {
+            pack: "lite-fuse".into(),
+            name: "Lite Fuse".into(),
+            languages: vec!["en".into(), "zh".into()],
+            abilities: Some(Abilities { caption: true, answer: true, matching: true }),
+            sees: Some(Sees::Pixels),
+        }),
         device: "cpu".into(),
         device_note: None,
         read_only: false,

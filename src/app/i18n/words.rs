@@ -130,9 +130,7 @@ impl Lang {
                 [Msg::JobCaptioning, Msg::JobCaptioned, Msg::JobCaptionCancelled, Msg::JobCaptionFailed]
             }
             JobKind::Export => [Msg::JobExporting, Msg::JobExported, Msg::JobExportCancelled, Msg::JobExportFailed],
-            JobKind::ExportPreview => {
-                [Msg::JobLooking, Msg::JobLooked, Msg::JobExportCancelled, Msg::JobExportFailed]
-            }
+            JobKind::ExportPreview => [Msg::JobLooking, Msg::JobLooked, Msg::JobExportCancelled, Msg::JobExportFailed],
         };
         match state {
             JobState::Running => self.fill(running, &[gaps[0], ("photos", &photos)]),
@@ -181,7 +179,10 @@ mod tests {
     #[test]
     fn shares_are_never_rounded_to_certainty() {
         let of = |share| Lang::En.percent(share);
-        assert_eq!((of(0.921), of(0.9999), of(1.0), of(0.0004), of(0.0)), ("92%".into(), ">99%".into(), "100%".into(), "<1%".into(), "0%".into()));
+        assert_eq!(
+            (of(0.921), of(0.9999), of(1.0), of(0.0004), of(0.0)),
+            ("92%".into(), ">99%".into(), "100%".into(), "<1%".into(), "0%".into())
+        );
     }
 
     #[test]

@@ -100,7 +100,8 @@ fn place(ui: &mut Ui, view: &View<'_>, form: &mut ExportForm, out: &mut Vec<UiAc
         ui.horizontal(|ui| {
             let browse = lang.text(Msg::ExportBrowse);
             let width = (ui.available_width() - 132.0).max(120.0);
-            let edit = TextEdit::singleline(&mut form.folder).id(egui::Id::unique("export folder")).desired_width(width);
+            let edit =
+                TextEdit::singleline(&mut form.folder).id(egui::Id::unique("export folder")).desired_width(width);
             let edit = edit.align(Align2::LEFT_CENTER).hint_text(lang.text(Msg::ExportFolderHint));
             ui.add(edit).accessible_name(lang.text(Msg::ExportFolder));
             if button(ui, icons::FOLDER, browse).clicked() {

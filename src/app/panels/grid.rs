@@ -345,14 +345,7 @@ fn badge(ui: &Ui, view: &View<'_>, picture: Rect) {
 }
 
 /// File name and match over the foot of a picture.
-fn caption_strip(
-    ui: &Ui,
-    view: &View<'_>,
-    picture: Rect,
-    name: &str,
-    word: Option<MatchWord>,
-    judged: Option<f32>,
-) {
+fn caption_strip(ui: &Ui, view: &View<'_>, picture: Rect, name: &str, word: Option<MatchWord>, judged: Option<f32>) {
     let tokens = view.tokens;
     let lines = if word.is_some() { 2.0 } else { 1.0 };
     let height = (lines * space::L + space::S).min(picture.height());

@@ -180,7 +180,8 @@ fn score(ui: &mut Ui, view: &View<'_>, photo: PhotoId) {
         ui.label(weak(view.lang.text(match_msg(word)), view.tokens));
     });
     let exact = view.lang.fill(Msg::ExactScore, &[("score", &format!("{score:.4}"))]);
-    let judged = shown.match_score(place).map(|share| view.lang.fill(Msg::JudgedScore, &[("share", &view.lang.percent(share))]));
+    let judged =
+        shown.match_score(place).map(|share| view.lang.fill(Msg::JudgedScore, &[("share", &view.lang.percent(share))]));
     let lines = [view.lang.text(Msg::HowWell).to_owned()].into_iter().chain(judged.clone()).chain([exact.clone()]);
     row.response.on_hover_text(lines.collect::<Vec<_>>().join("\n"));
     // Both scores of a judged photo are there to be compared.

@@ -71,7 +71,8 @@ fn one(ui: &mut Ui, view: &View<'_>, notice: &Notice, out: &mut Vec<UiAction>) {
     });
     if let NoticeKind::Step { redone: false, .. } | NoticeKind::Reworded(_) = &notice.kind {
         // The way back, at hand.
-        let command = if matches!(notice.kind, NoticeKind::Reworded(_)) { UserCommand::Undo } else { UserCommand::Redo };
+        let command =
+            if matches!(notice.kind, NoticeKind::Reworded(_)) { UserCommand::Undo } else { UserCommand::Redo };
         let words = view.lang.text(command.words().0);
         if ui.push_id("back", |ui| ui.button(words)).inner.clicked() {
             out.extend([UiAction::Dismiss(notice.id), UiAction::Run(command)]);

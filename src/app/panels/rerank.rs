@@ -75,7 +75,8 @@ pub fn cost(view: &View<'_>, ranking: &Ranking) -> Option<Cost> {
         return Some(Cost { words, detail: format!("{}\n{}", lang.failure(failure), failure.detail) });
     }
     let judged = ranking.judged?;
-    let words = lang.fill(Msg::JudgeCost, &[("pairs", &lang.pairs(judged.pairs as u64)), ("time", &lang.millis(judged.ms))]);
+    let words =
+        lang.fill(Msg::JudgeCost, &[("pairs", &lang.pairs(judged.pairs as u64)), ("time", &lang.millis(judged.ms))]);
     let (known, unseen) = (lang.number(judged.known as u64), lang.number(judged.unseen as u64));
     let detail = lang.fill(Msg::JudgeCostDetail, &[("known", &known), ("unseen", &unseen)]);
     Some(Cost { words, detail })

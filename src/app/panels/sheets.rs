@@ -1,8 +1,7 @@
 //! Sheets over the window: settings, keys, a path typed by hand, "remove this folder?".
 
 use egui::{
-    Align, Align2, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Stroke, TextEdit,
-    Ui,
+    Align, Align2, Context, Frame, Grid, Id, Key, Label, Layout, Modal, RichText, ScrollArea, Stroke, TextEdit, Ui,
 };
 
 use crate::app::actions::UiAction;

@@ -11,7 +11,7 @@ use egui::{
 use super::fonts;
 use super::tokens::{RADIUS, TARGET, Tokens, space, text};
 
-pub use forms::{Edited, card, choice, field, menu_button, share_row};
+pub use forms::{card, choice, field, menu_button, share_row};
 
 /// An icon as rich text.
 pub fn icon(glyph: &str, size: f32) -> RichText {

@@ -19,7 +19,8 @@ pub fn sheet(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     ui.add(Label::new(RichText::new(lang.text(Msg::BatchBody)).color(view.tokens.text_weak)).wrap());
     ui.add_space(space::S);
     let form = &view.rt.words.forms.batch;
-    if let Some(among) = among(ui, view, form.among, &[Among::Selected, Among::Shown, Among::All, Among::WithoutCaption])
+    if let Some(among) =
+        among(ui, view, form.among, &[Among::Selected, Among::Shown, Among::All, Among::WithoutCaption])
     {
         out.push(WordsAction::SetBatch(BatchForm { among, ..form.clone() }).into());
     }

@@ -87,8 +87,7 @@ fn one(ui: &mut Ui, view: &View<'_>, photo: PhotoId, caption: &Caption, out: &mu
             false => (icons::PENCIL_SIMPLE, view.tokens.text_weak),
         };
         ui.label(icon(glyph, text::BODY).color(ink));
-        ui.add(Label::new(weak(origin, view.tokens)).wrap())
-            .on_hover_text(view.lang.origin_exactly(caption));
+        ui.add(Label::new(weak(origin, view.tokens)).wrap()).on_hover_text(view.lang.origin_exactly(caption));
     });
     ui.horizontal(|ui| {
         if !accepted && button(ui, icons::CHECK, view.lang.text(Msg::Accept)).clicked() {
@@ -205,14 +204,7 @@ fn being_written(ui: &mut Ui, view: &View<'_>, writing: &Writing) {
     }
 }
 
-fn offered(
-    ui: &mut Ui,
-    view: &View<'_>,
-    photo: PhotoId,
-    place: usize,
-    offer: &Candidate,
-    out: &mut Vec<UiAction>,
-) {
+fn offered(ui: &mut Ui, view: &View<'_>, photo: PhotoId, place: usize, offer: &Candidate, out: &mut Vec<UiAction>) {
     ui.add(Label::new(&offer.text).wrap().selectable(true));
     let msg = match offer.score {
         score if score >= CONFIDENT => Msg::Confident,

@@ -44,7 +44,11 @@ pub fn tabs(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
             let font = egui::FontId::proportional(text::BODY);
             painter.text(rect.center(), egui::Align2::CENTER_CENTER, words, font, ink);
             if tab == open {
-                painter.hline(rect.x_range().shrink(space::S), rect.bottom() - 1.0, Stroke::new(2.0, view.tokens.accent));
+                painter.hline(
+                    rect.x_range().shrink(space::S),
+                    rect.bottom() - 1.0,
+                    Stroke::new(2.0, view.tokens.accent),
+                );
             }
             crate::app::widgets::focus_ring(painter, rect, &response, view.tokens);
             let keys = command.key_text(ui.ctx()).map_or(String::new(), |key| format!(" ({key})"));
@@ -109,8 +113,7 @@ fn why_unable(view: &View<'_>, need: Need) -> Option<(String, bool)> {
                 };
                 return Some((lang.fill(msg, &[("name", &info.name)]), mends));
             }
-            (info.sees == Some(Sees::Features))
-                .then(|| (lang.fill(Msg::SeesFeatures, &[("name", &info.name)]), mends))
+            (info.sees == Some(Sees::Features)).then(|| (lang.fill(Msg::SeesFeatures, &[("name", &info.name)]), mends))
         }
     }
 }
