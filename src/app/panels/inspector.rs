@@ -10,7 +10,7 @@ use crate::app::commands::UserCommand;
 use crate::app::i18n::Msg;
 use crate::app::tokens::{RADIUS, layout, space, text};
 use crate::app::widgets::{icon, icons, match_bar, message, strong, weak};
-use crate::app::words::Tab;
+use crate::app::words::{Batch, Tab};
 use crate::domain::{PhotoId, PhotoState};
 use crate::engine::Details;
 
@@ -27,11 +27,16 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     match (selection.len(), selection.lead()) {
         (2.., _) => scrolled(ui, |ui| many(ui, view, out)),
         (_, Some(photo)) => one(ui, view, photo, out),
-        _ => scrolled(ui, |ui| match &view.rt.words.batch {
+        _ => scrolled(ui, |ui| match listed_batch(view) {
             Some(batch) => fuse::batch::progress(ui, view, batch, out),
             None => message(ui, icons::IMAGE, "", view.lang.text(Msg::SelectAPhoto), |_| {}),
         }),
     }
+}
+
+/// The batch whose captions are listed.
+fn listed_batch<'a>(view: &View<'a>) -> Option<&'a Batch> {
+    view.rt.words.batch.as_ref().filter(|batch| !batch.hidden)
 }
 
 fn scrolled(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
@@ -75,7 +80,7 @@ fn many(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
             out.push(UiAction::Copy(paths.join("\n")));
         }
     }
-    if let Some(batch) = &view.rt.words.batch {
+    if let Some(batch) = listed_batch(view) {
         fuse::batch::progress(ui, view, batch, out);
     }
 }

@@ -97,7 +97,11 @@ impl GlimpseApp {
                 self.rt.words.batch = None;
                 self.send(Command::CaptionPhotos { photos, options, missing_only: form.missing_only });
             }
-            WordsAction::CloseBatch => words.batch = None,
+            WordsAction::CloseBatch => {
+                if let Some(batch) = &mut words.batch {
+                    batch.hidden = true;
+                }
+            }
             WordsAction::SetReword(form) => {
                 if words.forms.reword != form {
                     words.forms.reword = form;

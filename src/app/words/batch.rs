@@ -16,12 +16,14 @@ pub struct Batch {
     pub latest: VecDeque<(PhotoId, Result<String, Failure>)>,
     pub written: u64,
     pub failed: u64,
+    /// The person has put the list away.
+    pub hidden: bool,
 }
 
 impl Batch {
     /// Nothing written yet.
     pub fn new(job: JobId) -> Self {
-        Self { job, latest: VecDeque::new(), written: 0, failed: 0 }
+        Self { job, latest: VecDeque::new(), written: 0, failed: 0, hidden: false }
     }
 
     /// The batch came past a photo.

@@ -7,6 +7,7 @@ use crate::app::i18n::Msg;
 use crate::app::tokens::{RADIUS, space, text};
 use crate::app::widgets::{icon, icon_button_sized, icons, primary_button, strong, weak};
 use crate::app::words::{Among, Batch, BatchForm, WordsAction};
+use crate::engine::Scope;
 
 use super::super::grid::cropped;
 use super::super::{View, sheets};
@@ -50,7 +51,9 @@ pub fn sheet(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 pub(in crate::app::panels) fn among(ui: &mut Ui, view: &View<'_>, now: Among, offered: &[Among]) -> Option<Among> {
     let mut chosen = None;
     outline(ui, view);
-    for &among in offered {
+    // What is shown may be one of the others.
+    let same = view.rt.asked.question.is_none() && matches!(view.rt.asked.scope, Scope::All | Scope::WithoutCaption);
+    for &among in offered.iter().filter(|&&among| among != Among::Shown || !same) {
         let n = view.rt.count_among(among);
         let name = match among {
             Among::Selected => view.lang.text(Msg::AmongSelected).to_owned(),
