@@ -170,6 +170,7 @@ catalogue! {
     ActEdited: "edited captions", "编辑说明";
     ActJudged: "accepted captions", "采用说明";
     ActRemoved: "removed captions", "移除说明";
+    ActReworded: "captions changed together", "批量修改说明";
     ActTookIn: "captions read from files", "从文件读入的说明";
     NewsUndone: "Undone: {what} ({captions})", "已撤销：{what}（{captions}）";
     NewsRedone: "Done again: {what} ({captions})", "已重做：{what}（{captions}）";

@@ -85,6 +85,7 @@ impl Lang {
             CaptionAct::Judged => Msg::ActJudged,
             CaptionAct::Removed => Msg::ActRemoved,
             CaptionAct::TookIn => Msg::ActTookIn,
+            CaptionAct::Reworded => Msg::ActReworded,
         })
     }
 
