@@ -48,7 +48,7 @@ pub fn config(own: &Path) -> EngineConfig {
 }
 
 /// Steps in real time until it is so.
-pub fn wait(w: &mut Harness<'_, GlimpseApp>, what: &str, is_so: impl Fn(&Harness<'_, GlimpseApp>) -> bool) {
+pub fn wait(w: &mut Harness<'static, GlimpseApp>, what: &str, is_so: impl Fn(&Harness<'static, GlimpseApp>) -> bool) {
     let since = Instant::now();
     while !is_so(w) {
         assert!(since.elapsed() < Duration::from_secs(120), "waited in vain: {what}");
