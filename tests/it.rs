@@ -21,6 +21,8 @@ mod fuse;
 mod indexing;
 #[path = "it/ledger.rs"]
 mod ledger;
+#[path = "it/lite_fuse.rs"]
+mod lite_fuse;
 #[path = "it/lite_align.rs"]
 mod lite_align;
 #[path = "it/media.rs"]

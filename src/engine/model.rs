@@ -75,7 +75,7 @@ impl FuseLoader {
         let pack = self.pack(reader)?;
         let folder = catalogue::find(&self.paths, &pack)?;
         log::info!("model {pack}: {}", folder.display());
-        Ok(fuse::load(&folder, self.device)?)
+        Ok(catalogue::load_fuse(&self.paths, &folder, self.device)?)
     }
 
     /// What there is, without loading it.

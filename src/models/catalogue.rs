@@ -4,10 +4,12 @@
 //! Must not load towers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::Paths;
 use crate::device::DeviceRequest;
 
+use super::fuse::FuseModel;
 use super::pack::{MANIFEST, Pack, PackFile, PackManifest, is_weights, sha256};
 use super::weights::Weights;
 use super::{ModelError, align, folder, fuse};
@@ -79,6 +81,13 @@ pub fn find(paths: &Paths, pack: &str) -> Result<PathBuf, ModelError> {
     Err(ModelError::NotAModel { path: folder, detail })
 }
 
+/// Loads a Fuse model, with the Align pack that it looks through where its manifest names one.
+pub fn load_fuse(paths: &Paths, folder: &Path, device: DeviceRequest) -> Result<Arc<dyn FuseModel>, ModelError> {
+    let tower = if folder.join(MANIFEST).is_file() { Pack::open(folder)?.manifest.align } else { None };
+    let align = tower.map(|tower| find(paths, &tower.pack)).transpose()?;
+    fuse::load(folder, align.as_deref(), device)
+}
+
 /// Copies a model folder (a pack, or one as Hugging Face publishes it) among the
 /// person's packs, after it has proved that it loads. PyTorch files become safetensors.
 pub fn import(paths: &Paths, folder: &Path) -> Result<Listed, ModelError> {
@@ -88,7 +97,7 @@ pub fn import(paths: &Paths, folder: &Path) -> Result<Listed, ModelError> {
         return Err(ModelError::NotAModel { path: folder.to_owned(), detail });
     }
     match described.family.as_str() {
-        fuse::FAMILY => drop(fuse::load(folder, DeviceRequest::Cpu)?),
+        fuse::FAMILY => drop(load_fuse(paths, folder, DeviceRequest::Cpu)?),
         _ => drop(align::load(folder, DeviceRequest::Cpu)?),
     }
     let packs = paths.user_packs();

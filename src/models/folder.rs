@@ -172,6 +172,7 @@ impl ModelFolder {
             preprocessing: None,
             preprocess_revision: 1,
             dim: 0,
+            align: None,
             metrics: Value::Null,
             calibration: None,
         })

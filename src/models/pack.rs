@@ -52,6 +52,9 @@ pub struct PackManifest {
     /// Width of the joint space (Align family).
     #[serde(default)]
     pub dim: usize,
+    /// Whose image tower the pack's model looks through (Fuse family).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub align: Option<TowerOf>,
     /// Measured figures, by name.
     #[serde(default)]
     pub metrics: serde_json::Value,
@@ -62,6 +65,14 @@ pub struct PackManifest {
 
 fn one() -> u32 {
     1
+}
+
+/// The Align pack whose image tower a Fuse model was trained with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TowerOf {
+    pub pack: String,
+    /// Begins the SHA-256 of that pack's `image.safetensors`: with another tower the model sees nothing it knows.
+    pub tower: String,
 }
 
 /// One file of a pack.

@@ -58,7 +58,7 @@ def run(o, log):
     model = export.rounded(averaged)
     metrics = evaluate.report(model, maker, names, hard, log, o.measure)
     text = card.text(metrics, shape, settings, steps, o.words, tower.hash, len(names), o.measure)
-    size = export.write_pack(o.out, model, vocabulary, data.labels(names), mix, metrics["calibration"]["unsure_below"], metrics, text, {"pack": "lite-align", "tower": tower.hash})
+    size = export.write_pack(o.out, model, vocabulary, data.labels(names), mix, metrics["calibration"]["unsure_below"], metrics, text, {"pack": "lite-align", "tower": tower.image_hash})
     log("metrics: " + json.dumps(metrics))
     log(f"wrote {o.out}: {size / 1e6:.1f} MB")
 

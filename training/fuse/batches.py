@@ -1,7 +1,7 @@
 """Batches of the four tasks, each made from the seed and its own number alone, so that a run that was stopped
 goes on with the very batch that came next.
 
-Samples are bucketed by length. Must not know the model's parts beyond how a sequence is laid out.
+Samples of a batch are of about one length, so that little is computed for padding. Must not know the model's parts beyond how a sequence is laid out.
 """
 import random
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from .data import LANGUAGES
 from .features import tags as probable
 from .words import CLS, MASK, SEP, SPECIAL, START
 
+# So many batches' worth of samples are drawn, and one batch of like lengths taken from them.
+SPARE = 6
 LONGEST_CAPTION, LONGEST_TEXT, LONGEST_TAGS = 30, 40, 16
 
 
@@ -24,9 +26,9 @@ class Mix:
     photos: int = 24        # of a caption batch
     captions: int = 3       # of each of them, side by side
     pairs: int = 64         # of the other tasks
-    free: float = 0.25      # caption batches without a picture
+    free: float = 0.2       # caption batches without a picture
     swapped: float = 0.3    # samples whose noun is swapped
-    chinese: float = 0.4
+    chinese: float = 0.35
     translated: float = 0.5  # Chinese captions that are machine translations
     threshold: float = 0.1  # of a class's probability, to be a tag
     untagged: float = 0.1   # samples whose tags are left out
@@ -80,29 +82,28 @@ class Maker:
 
     def caption(self, draw):
         m, language = self.mix, "zh" if draw.random() < self.mix.chinese else "en"
-        if draw.random() < m.free:
-            lists, chosen = self.free[language], []
-            for captions, classes in draw.sample(lists, min(m.photos, len(lists))):
-                # Now and then a tag that is not there: tags are hints and no orders.
-                extra = [draw.randrange(1000)] if draw.random() < 0.2 else []
-                found = [draw.choice(c) for c in draw.sample(classes, min(len(classes), 2))]
-                chosen.append((draw.sample(captions, min(m.captions, len(captions))), draw.sample(found + extra, len(found + extra))))
-            cells = None
-        else:
-            photos = draw.sample(self.described[language], min(m.photos, len(self.described[language])))
-            chosen, changes = [], []
-            for p in photos:
+        rows, pictured = [], draw.random() >= m.free
+        if pictured:
+            for p in draw.sample(self.described[language], min(SPARE * m.photos, len(self.described[language]))):
                 tags, change = self._shown(p, draw)
                 texts = self._captions(p, language, draw)
                 exact = draw.random() < 0.5
                 said = [self._swap(t, language, change, exact) if change else t for t in texts]
                 if change and None in said:
                     tags, change, said = self._tags(p, draw), None, texts
-                chosen.append((said, tags)), changes.append(change)
-            cells = self._cells(photos, changes, draw, mirror=True)
-        texts = [[self.caption_ids(t, language) for t in said] for said, _ in chosen]
-        s = model.captions([[t[:-1] for t in said] for said in texts], [self.tag_ids(tags, language) for _, tags in chosen], cells)
-        following = [[0] * len(self.tag_ids(tags, language)) + [i for t in said for i in t[1:]] for said, (_, tags) in zip(texts, chosen)]
+                rows.append((said, tags, p, change))
+        else:
+            lists = self.free[language]
+            for captions, classes in draw.sample(lists, min(SPARE * m.photos, len(lists))):
+                # Now and then a tag that is not there: tags are hints and no orders.
+                extra = [draw.randrange(1000)] if draw.random() < 0.2 else []
+                found = [draw.choice(c) for c in draw.sample(classes, min(len(classes), 2))]
+                rows.append((draw.sample(captions, min(m.captions, len(captions))), draw.sample(found + extra, len(found + extra)), None, None))
+        rows = [([self.caption_ids(t, language) for t in said], self.tag_ids(tags, language), p, change) for said, tags, p, change in rows]
+        rows = _alike(rows, lambda r: sum(map(len, r[0])) + len(r[1]), m.photos, draw)
+        cells = self._cells([r[2] for r in rows], [r[3] for r in rows], draw, mirror=True) if pictured else None
+        s = model.captions([[t[:-1] for t in said] for said, *_ in rows], [tags for _, tags, *_ in rows], cells)
+        following = [[0] * len(tags) + [i for t in said for i in t[1:]] for said, tags, *_ in rows]
         # 0 ([PAD]) is not scored, nor are words that too few captions say.
         target = model.padded(following, 0)
         return s, torch.where(target < self.words.said, target, 0)
@@ -168,7 +169,7 @@ class Maker:
     # The tasks where all sees all.
 
     def mlm(self, draw):
-        pairs = self._bucket(draw, self.mix.pairs)
+        pairs = self._some_pairs(draw, self.mix.pairs)
         texts, targets, tags = [], [], []
         for photo, caption, _, language in pairs:
             ids, target = self.text_ids(caption), []
@@ -185,7 +186,7 @@ class Maker:
     def itm(self, draw):
         """Half true pairs, half false: a caption with a photo that Align confuses with its own, or with any, or with
         its noun swapped in the words alone."""
-        pairs, rows = self._bucket(draw, self.mix.pairs // 2), []
+        pairs, rows = self._some_pairs(draw, self.mix.pairs // 2), []
         for photo, caption, k, language in pairs:
             rows.append((photo, caption, language, 1))
             wrong, u = None, draw.random()
@@ -204,7 +205,7 @@ class Maker:
     def vqa(self, draw):
         shares = [(s, w) for s, w in self.mix.sources if s in self.asked]
         rows = []
-        for _ in range(self.mix.pairs):
+        for _ in range(SPARE * self.mix.pairs):
             source = draw.choices([s for s, _ in shares], [w for _, w in shares])[0]
             # Each kind as often as another, but for their size.
             kinds = self.asked[source]
@@ -214,6 +215,7 @@ class Maker:
             if source == "rules" and draw.random() < self.mix.swapped:
                 tags, text, answer, change = self._swapped(q, text, answer, language, tags, draw)
             rows.append((q.photo, self.text_ids(text), self.tag_ids(tags, language), self.answer[answer], change))
+        rows = _alike(rows, lambda r: len(r[1]) + len(r[2]), self.mix.pairs, draw)
         s = model.sequence([r[1] for r in rows], [r[2] for r in rows], self._cells([r[0] for r in rows], [r[4] for r in rows], draw))
         return s, torch.tensor([r[3] for r in rows])
 
@@ -235,8 +237,12 @@ class Maker:
                 return [c, *kept][:3], new_text, new_answer, change
         return tags, text, answer, None
 
-    def _bucket(self, draw, count):
-        """Pairs of about one length: a run out of eight batches' worth, sorted."""
-        some = sorted(self._pairs(draw, 8 * count), key=lambda p: len(self.ids(p[1])))
-        at = draw.randrange(len(some) - count + 1)
-        return some[at:at + count]
+    def _some_pairs(self, draw, count):
+        return _alike(self._pairs(draw, SPARE * count), lambda p: len(self.ids(p[1])), count, draw)
+
+
+def _alike(rows, length, count, draw):
+    """`count` rows of about one length: one of the batches that all of them make, sorted."""
+    ordered = sorted(rows, key=length)
+    at = count * draw.randrange(max(1, len(ordered) // count))
+    return ordered[at:at + count]

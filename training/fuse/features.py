@@ -29,7 +29,7 @@ class Tower:
     def __init__(self, pack, cache):
         self.net, self.heads, self.text = golden.load(pack)
         with open(os.path.join(pack, "image.safetensors"), "rb") as f:
-            image_hash = hashlib.sha256(f.read()).hexdigest()
+            self.image_hash = image_hash = hashlib.sha256(f.read()).hexdigest()
         with open(os.path.join(pack, "heads.safetensors"), "rb") as f:
             self.hash = image_hash[:8] + hashlib.sha256(f.read()).hexdigest()[:4]
         self.rows, self.bias = image.classifier(self.net)

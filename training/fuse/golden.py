@@ -23,6 +23,8 @@ PIECES = [*"abcdefghijklmnopqrstuvwxyz", *("##" + c for c in "abcdefghijklmnopqr
 PICTURES = [["dog", "red ball"], [], ["cat", "grass", "what the dog runs on is the color of a red ball on the grass is what the cat"]]
 TEXTS = ["a dog runs on the grass .", "what color is the ball ?", "狗是什么颜色的？", "", "一只 cat 在草地上跑，the ball。", "the red dog runs " * 20]
 ANSWERS = ["red", "dog", "2"]
+# So many of the likeliest words of a step are written.
+BEST = 20
 
 
 def small():
@@ -75,7 +77,8 @@ def expected(model, words):
             said, steps = [start], []
             for _ in range(8):
                 scores = model.words(model(layout.captions([[said]], [ids], picture))[0, -1])
-                steps.append(scores.tolist())
+                best = scores.topk(min(BEST, len(scores)))
+                steps.append([[i, s] for i, s in zip(best.indices.tolist(), best.values.tolist())])
                 scores[:SEP], scores[SEP + 1:len(SPECIAL)] = -1e9, -1e9
                 said.append(int(scores.argmax()))
                 if said[-1] == SEP:

@@ -19,21 +19,21 @@ use crate::domain::{Calibration, Embedding};
 use crate::models::ModelError;
 use crate::models::ops::{Activation, Linear, with_slice};
 use crate::models::pack::{MANIFEST, Pack};
-use crate::models::preprocess::Preprocess;
 use crate::models::tokenizer::Tokenizer;
 use crate::models::weights::Weights;
 
-use super::efficientnet::{EfficientNet, EfficientNetConfig};
 use super::{AlignModel, AlignSpec, Pixels};
 use crate::models::bert::{Bert, BertConfig, Tokens};
 
 mod heads;
+mod tower;
+
+pub use tower::{CLASSES, ImageTower};
 
 use heads::{Heads, add_scaled, unit, unit_rows};
 
 /// Width of each channel, of a sentence vector and of a class name.
 const WIDTH: usize = 384;
-const CLASSES: usize = 1000;
 /// How many of the most probable classes speak for a photo.
 const BEST_CLASSES: usize = 10;
 /// The class channel's share of a photo's vector.
@@ -65,10 +65,7 @@ struct TextSettings {
 #[derive(Debug)]
 pub struct LiteAlign {
     spec: AlignSpec,
-    preprocess: Preprocess,
-    side: usize,
-    image: EfficientNet,
-    classifier: Linear,
+    image: ImageTower,
     text: Bert,
     tokenizer: Tokenizer,
     prefix: String,
@@ -89,13 +86,7 @@ impl LiteAlign {
         let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
         let extra: Extra = serde_json::from_slice(&bytes)
             .map_err(|e| config(format!("the pack's text settings cannot be read ({e})")))?;
-        let wanted = manifest.preprocessing.as_ref().ok_or_else(|| config("the pack has no preprocessing".into()))?;
-        let preprocess = Preprocess::try_from(wanted).map_err(&config)?;
-        let vision = EfficientNetConfig::lite2();
-        if extra.text_config.hidden_size != WIDTH
-            || manifest.dim != 2 * WIDTH
-            || wanted.size as usize != vision.image_size
-        {
+        if extra.text_config.hidden_size != WIDTH || manifest.dim != 2 * WIDTH {
             return Err(config(format!(
                 "the pack's sizes are not those of the architecture `{}`",
                 manifest.architecture
@@ -105,9 +96,7 @@ impl LiteAlign {
         let files = ["image.safetensors", "text.safetensors", "heads.safetensors"];
         let weights = Weights::open(&files.map(|f| pack.file(f)).into_iter().collect::<Result<Vec<_>, _>>()?)?;
         let root = weights.root();
-        let (side, channels) = (vision.image_size, vision.grid_channels());
-        let image = EfficientNet::load(&root.pp("vision_model"), vision, device)?;
-        let classifier = root.pp("classifier").linear(channels, CLASSES, Activation::None, device)?;
+        let image = ImageTower::load(pack, &root, device)?;
         let text = Bert::load(&root.pp("text_model"), &extra.text_config, device)?;
         let tokenizer =
             Tokenizer::from_file(&pack.file("tokenizer.json")?, extra.text.max_tokens.min(text.max_length()))?;
@@ -116,7 +105,7 @@ impl LiteAlign {
         let pad = pad.ok_or_else(|| config(format!("the tokenizer has no `{}`", extra.text.pad_token)))?;
         let classes = root.pp("classes");
         let model = Self {
-            heads: Heads::load(&root, extra.members, channels, device)?,
+            heads: Heads::load(&root, extra.members, image.channels(), device)?,
             class_names: classes.numbers("names", &[CLASSES, WIDTH])?,
             class_map: classes.pp("map").linear(WIDTH, WIDTH, Activation::None, device)?,
             spec: AlignSpec {
@@ -125,17 +114,14 @@ impl LiteAlign {
                 preprocess_revision: manifest.preprocess_revision,
                 dim: manifest.dim,
                 languages: manifest.languages.clone(),
-                min_side: preprocess.min_side(),
+                min_side: image.min_side(),
             },
             calibration: manifest.calibration,
             prefix: extra.text.prefix,
             tokenizer,
             pad,
             device: device.clone(),
-            preprocess,
-            side,
             image,
-            classifier,
             text,
         };
         weights.finish()?;
@@ -144,7 +130,7 @@ impl LiteAlign {
 
     /// Names of the most probable classes, averaged by probability: `[batch, 384]`, unit length.
     fn class_channel(&self, pooled: &Tensor) -> Result<Vec<Vec<f32>>, ModelError> {
-        let logits = self.classifier.forward(pooled)?;
+        let logits = self.image.class_scores(pooled)?;
         Ok(with_slice(&logits, |logits, _| {
             Ok(logits
                 .par_chunks(CLASSES)
@@ -177,14 +163,14 @@ impl AlignModel for LiteAlign {
     }
 
     fn prepare(&self, photo: &RgbImage) -> Result<Pixels, ModelError> {
-        Ok(Pixels(self.preprocess.apply(photo)?))
+        self.image.prepare(photo)
     }
 
     fn encode_images(&self, batch: &[Pixels]) -> Result<Vec<Result<Embedding, ModelError>>, ModelError> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let features = self.image.forward(&Pixels::stack(batch, self.side, &self.device)?)?;
+        let features = self.image.features(batch)?;
         let first = self.heads.image(&features.grid, &features.pooled)?;
         let second = self.class_channel(&features.pooled)?;
         Ok(first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE)).collect())

@@ -24,9 +24,15 @@ pub enum Recipe {
     /// Zhou et al. 2020, <https://arxiv.org/abs/1909.11059>: regions take the place of words,
     /// their geometry that of positions; one set of weights, chosen by mask.
     Vlp,
+    /// The built-in model, with something of each (`training/fuse`): OSCAR's tags in words,
+    /// UNITER's geometry and matching head, VLP's two directions in one set of weights, and
+    /// VinVL's layer norm on the features. Its captions go on word after word without masks.
+    Lite,
 }
 
 impl Recipe {
+    const ALL: [Self; 5] = [Self::Oscar, Self::Vinvl, Self::Uniter, Self::Vlp, Self::Lite];
+
     /// As packs and reports name it.
     pub fn name(self) -> &'static str {
         match self {
@@ -34,15 +40,22 @@ impl Recipe {
             Self::Vinvl => "vinvl",
             Self::Uniter => "uniter",
             Self::Vlp => "vlp",
+            Self::Lite => "lite-fuse",
         }
     }
 
     /// The recipe of that name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Oscar, Self::Vinvl, Self::Uniter, Self::Vlp].into_iter().find(|recipe| recipe.name() == name)
+        Self::ALL.into_iter().find(|recipe| recipe.name() == name)
     }
 
-    /// The recipe that has parameters of these names; `None` if it is none of them.
+    /// Where the encoder's parameters are.
+    pub(super) fn encoder(self) -> &'static str {
+        if self == Self::Uniter { "uniter" } else { "bert" }
+    }
+
+    /// The published system that has parameters of these names; `None` if it is none of them.
+    /// (The built-in model names itself.)
     pub fn told_from<'a>(names: impl Iterator<Item = &'a str>) -> Option<Self> {
         let (mut oscar, mut normed) = (false, false);
         for name in names {
@@ -103,6 +116,14 @@ pub struct OwnConfig {
     pub relax_projection: usize,
     /// The best answer's probability below which the model calls itself unsure.
     pub unsure_below: f32,
+    /// Cells a side that the tower's grid is averaged to (Lite).
+    pub grid_side: usize,
+    /// Words that captions say: so many first rows of the table (Lite).
+    pub written_words: Option<usize>,
+    /// Most tokens of the tags, the one that ends them included (Lite).
+    pub max_tag_length: usize,
+    /// The probability from which a class of the tower is a tag (Lite).
+    pub tag_threshold: f32,
 }
 
 impl Default for OwnConfig {
@@ -124,6 +145,10 @@ impl Default for OwnConfig {
             max_seq_a_length: 40,
             relax_projection: 0,
             unsure_below: 0.3,
+            grid_side: 4,
+            written_words: None,
+            max_tag_length: 16,
+            tag_threshold: 0.1,
         }
     }
 }
@@ -155,9 +180,15 @@ impl FuseConfig {
             config.labels(),
             Some(own.cls_hidden_scale),
             Some(own.len_vis_input),
+            own.written_words,
+            Some(own.grid_side),
+            Some(own.max_tag_length),
         ];
         if sizes.into_iter().flatten().any(|n| n == 0 || n > 1 << 20) {
             return Err(unusable("the configuration holds a number out of range".into()));
+        }
+        if config.written() > config.bert.vocab_size {
+            return Err(unusable("captions would say more words than the vocabulary has".into()));
         }
         Ok(config)
     }
@@ -166,16 +197,21 @@ impl FuseConfig {
     pub fn feature_width(&self) -> Option<usize> {
         match self.recipe {
             Recipe::Oscar | Recipe::Vinvl => self.own.img_feature_dim,
-            Recipe::Uniter => self.own.img_dim,
+            Recipe::Uniter | Recipe::Lite => self.own.img_dim,
             Recipe::Vlp => self.own.vis_feat_dim,
         }
+    }
+
+    /// How many words captions can say.
+    pub fn written(&self) -> usize {
+        self.own.written_words.unwrap_or(self.bert.vocab_size)
     }
 
     /// What the classifier tells apart, where the configuration says.
     pub fn labels(&self) -> Option<usize> {
         match self.recipe {
             Recipe::Oscar | Recipe::Vinvl => self.own.num_labels,
-            Recipe::Uniter => self.own.num_answer,
+            Recipe::Uniter | Recipe::Lite => self.own.num_answer,
             Recipe::Vlp => self.own.num_answers,
         }
     }
@@ -194,7 +230,7 @@ mod tests {
         assert_eq!(told(&["uniter.pooler.dense.weight"]), Some(Recipe::Uniter));
         assert_eq!(told(&[text, "vis_embed.0.weight"]), Some(Recipe::Vlp));
         assert_eq!(told(&[text]), None);
-        for recipe in [Recipe::Oscar, Recipe::Vinvl, Recipe::Uniter, Recipe::Vlp] {
+        for recipe in Recipe::ALL {
             assert_eq!(Recipe::named(recipe.name()), Some(recipe));
         }
     }

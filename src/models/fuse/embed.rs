@@ -33,8 +33,15 @@ pub struct RegionEmbedding {
 enum Kind {
     /// OSCAR: one layer; VinVL: and a layer norm.
     Linear { linear: Linear, norm: Option<LayerNorm> },
-    /// UNITER: `LN(LN(W feature) + LN(W place) + sentence number)`.
-    Geometric { feature: Linear, feature_norm: LayerNorm, place: Linear, place_norm: LayerNorm, norm: LayerNorm },
+    /// UNITER: `LN(LN(W feature) + LN(W place) + sentence number)`; Lite: the feature normed first.
+    Geometric {
+        input_norm: Option<LayerNorm>,
+        feature: Linear,
+        feature_norm: LayerNorm,
+        place: Linear,
+        place_norm: LayerNorm,
+        norm: LayerNorm,
+    },
     /// VLP: the feature in place of a word, the geometry in place of a position.
     InPlaceOfWords { feature: [Linear; 2], place: Linear },
 }
@@ -55,12 +62,19 @@ impl RegionEmbedding {
                     .transpose()?;
                 Self { kind: Kind::Linear { linear, norm }, feature_width, place_width: 0 }
             }
-            Recipe::Uniter => {
-                let feature_width = features("uniter.img_embeddings.img_linear.weight");
-                let own = root.pp("uniter.img_embeddings");
-                // Stands for regions that pre-training hides.
-                own.ignore("mask_embedding.weight");
+            Recipe::Uniter | Recipe::Lite => {
+                let own = root.pp(config.recipe.encoder()).pp("img_embeddings");
+                let feature_width =
+                    features(&format!("{}.img_embeddings.img_linear.weight", config.recipe.encoder()));
+                if config.recipe == Recipe::Uniter {
+                    // Stands for regions that pre-training hides.
+                    own.ignore("mask_embedding.weight");
+                }
+                let normed = config.recipe == Recipe::Lite;
                 let kind = Kind::Geometric {
+                    input_norm: normed
+                        .then(|| own.pp("feature_norm").layer_norm(feature_width, eps, device))
+                        .transpose()?,
                     feature: own.pp("img_linear").linear(feature_width, width, Activation::None, device)?,
                     feature_norm: own.pp("img_layer_norm").layer_norm(width, eps, device)?,
                     place: own.pp("pos_linear").linear(UNITER_BOX, width, Activation::None, device)?,
@@ -103,8 +117,9 @@ impl RegionEmbedding {
                 let rows = linear.forward(features)?;
                 norm.as_ref().map_or(Ok(rows.clone()), |norm| norm.forward(&rows))?
             }
-            Kind::Geometric { feature, feature_norm, place, place_norm, norm } => {
-                let rows = feature_norm.forward(&feature.forward(features)?)?;
+            Kind::Geometric { input_norm, feature, feature_norm, place, place_norm, norm } => {
+                let features = input_norm.as_ref().map_or(Ok(features.clone()), |norm| norm.forward(features))?;
+                let rows = feature_norm.forward(&feature.forward(&features)?)?;
                 let rows = (rows + place_norm.forward(&place.forward(places()?)?)?)?;
                 norm.forward(&rows.broadcast_add(&words.kind_row(kind)?)?)?
             }

@@ -25,6 +25,7 @@ pub fn check(folder: &ModelFolder, recipe: Recipe, io: &Io, report: &mut Report)
         Recipe::Uniter => uniter(&model, io, report),
         Recipe::Vlp if asked => vlp_caption(folder, &model, io, report),
         Recipe::Vlp => vlp_answer(&model, io, report),
+        Recipe::Lite => Err(wrong("the built-in model has recordings of another form, see training/fuse/golden.py".into())),
     }
 }
 
@@ -212,7 +213,7 @@ fn oscar_caption(model: &RegionTransformer, io: &Io, report: &mut Report) -> Res
         let kept: Vec<u32> = (length..total).filter(|&at| row[at] == 1).map(|at| (at - length) as u32).collect();
         let kept = Tensor::from_slice(&kept, kept.len(), &Device::Cpu)?;
         let prefix = Tensor::cat(&[model.bert.embeddings().rows(&tags)?, regions.get(i)?.index_select(&kept, 0)?], 0)?;
-        let start = Start { first: Some(first), position: 0, kind: 0, mask: mask_id };
+        let start = Start { first: Some(first), position: 0, kind: 0, mask: Some(mask_id) };
         let most = places - 1;
         let (decoded, rows) = greedy(Caption::after(model, prefix, start)?, end, most, vocabulary)?;
         lasting.push(decoded.counted);
@@ -260,7 +261,7 @@ fn vlp_caption(
         return Err(wrong("the configuration names no mask_word_id".into()));
     };
     let start =
-        Start { first: None, position: length, kind: types.0.get(length).copied().unwrap_or(0), mask: mask as u32 };
+        Start { first: None, position: length, kind: types.0.get(length).copied().unwrap_or(0), mask: Some(mask as u32) };
     let (mut steps, mut generated) = (Vec::new(), Vec::new());
     for i in 0..batch {
         // The reference does not stop at the end token.

@@ -17,7 +17,7 @@ pub enum Classifier {
     Linear(Linear),
     /// OSCAR's and VLP's `mlp`: ReLU between two layers.
     Mlp(Linear, Linear),
-    /// UNITER: GELU and layer norm between two layers.
+    /// UNITER and Lite: GELU and layer norm between two layers.
     Normed(Linear, LayerNorm, Linear),
 }
 
@@ -48,7 +48,7 @@ pub struct WordHead {
 }
 
 impl WordHead {
-    /// `[.., width]` to `[.., words]`.
+    /// `[.., width]` to `[.., words]`: all of the vocabulary, or those that captions say.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         Ok(self.decoder.forward(&self.norm.forward(&self.transform.forward(x)?)?)?)
     }
@@ -56,16 +56,16 @@ impl WordHead {
     /// `predictions` of BERT; the decoder may be the word table itself, which files then leave out.
     fn load(root: &View, words: &str, config: &FuseConfig, device: &Device) -> Result<Self, ModelError> {
         let bert = &config.bert;
-        let (width, vocabulary) = (bert.hidden_size, bert.vocab_size);
+        let (width, vocabulary, written) = (bert.hidden_size, bert.vocab_size, config.written());
         let (view, decoder) = (root.pp("cls.predictions"), root.pp("cls.predictions.decoder"));
         let weight = if decoder.contains("weight") {
-            decoder.matrix("weight", vocabulary, width)?
+            decoder.matrix("weight", written, width)?
         } else {
-            root.matrix(words, vocabulary, width)?
+            root.matrix(words, vocabulary, width)?.first_rows(written)
         };
         // Newer files repeat the bias under the decoder.
         decoder.ignore("bias");
-        let bias = view.vec("bias", vocabulary)?;
+        let bias = view.vec("bias", written)?;
         Ok(Self {
             transform: view.pp("transform.dense").linear(width, width, bert.hidden_act, device)?,
             norm: view.pp("transform.LayerNorm").layer_norm(width, bert.layer_norm_eps, device)?,
@@ -81,7 +81,7 @@ pub struct Heads {
     pooler: Linear,
     /// Answers; with OSCAR's two labels: match or not.
     pub classifier: Option<Classifier>,
-    /// UNITER: match or not, from pre-training.
+    /// UNITER and Lite: match or not.
     pub itm: Option<Linear>,
     /// UNITER: one number that ranks.
     pub rank: Option<Linear>,
@@ -114,7 +114,7 @@ impl Heads {
                 let out = labels("classifier.weight".into());
                 Classifier::Linear(linear(root.pp("classifier"), width, out, Activation::None)?)
             }),
-            Recipe::Uniter if there("vqa_output") => {
+            Recipe::Uniter | Recipe::Lite if there("vqa_output") => {
                 let (view, out) = (root.pp("vqa_output"), labels("vqa_output.3.weight".into()));
                 Some(Classifier::Normed(
                     linear(view.pp(0), width, 2 * width, Activation::Gelu)?,
@@ -126,7 +126,7 @@ impl Heads {
             _ => None,
         };
         let uniter = |name: &str, outputs: usize| {
-            let wanted = config.recipe == Recipe::Uniter && there(name);
+            let wanted = matches!(config.recipe, Recipe::Uniter | Recipe::Lite) && there(name);
             wanted.then(|| linear(root.pp(name), width, outputs, Activation::None)).transpose()
         };
         let (itm, rank) = (uniter("itm_output", 2)?, uniter("rank_output", 1)?);

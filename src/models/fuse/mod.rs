@@ -9,6 +9,8 @@ pub mod decode;
 mod embed;
 pub(super) mod golden;
 mod heads;
+mod labels;
+mod look;
 mod question;
 pub mod regions;
 mod stub;
@@ -130,6 +132,7 @@ pub trait FuseModel: Send + Sync {
     fn match_scores(&self, pairs: &[(&Regions, &str)]) -> Result<Vec<f32>, ModelError>;
 }
 
+<<<<<<< HEAD
 /// Why a model of features alone cannot look at a photo, and what would work.
 pub fn needs_features(spec: &FuseSpec) -> ModelError {
     ModelError::Unable(format!(
@@ -140,9 +143,14 @@ pub fn needs_features(spec: &FuseSpec) -> ModelError {
 
 /// Loads a pack, or a model folder of one of the published systems.
 pub fn load(folder: &Path, device: DeviceRequest) -> Result<Arc<dyn FuseModel>, ModelError> {
+=======
+/// Loads a pack, or a model folder of one of the published systems. `align` is the Align pack that
+/// the manifest names, for a model that looks through its tower (`catalogue::load_fuse` finds it).
+pub fn load(folder: &Path, align: Option<&Path>, device: DeviceRequest) -> Result<Arc<dyn FuseModel>, ModelError> {
+>>>>>>> 5b131c8 (lite-fuse in Rust: its recipe, the tower it looks through, answers in two languages; batches of like lengths in its training)
     let DeviceKind::Cpu = device.choose().map_err(|e| ModelError::Device(e.to_string()))?.kind;
     if !folder.join(MANIFEST).is_file() {
-        return Ok(Arc::new(system::System::load(folder, None)?));
+        return Ok(Arc::new(system::System::load(folder, None, None)?));
     }
     let pack = Pack::open(folder)?;
     let manifest = &pack.manifest;
@@ -156,5 +164,5 @@ pub fn load(folder: &Path, device: DeviceRequest) -> Result<Arc<dyn FuseModel>, 
     for file in &manifest.files {
         pack.file(&file.name)?;
     }
-    Ok(Arc::new(system::System::load(folder, Some(manifest))?))
+    Ok(Arc::new(system::System::load(folder, Some(manifest), align)?))
 }

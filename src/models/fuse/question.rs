@@ -36,7 +36,8 @@ pub fn refusal(question: &str, languages: &[String]) -> Option<Refusal> {
     (2 * readable < letters.len()).then(|| Refusal::Languages(languages.to_vec()))
 }
 
-fn is_han(c: char) -> bool {
+/// Chinese characters.
+pub(super) fn is_han(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{323AF}')
 }
 

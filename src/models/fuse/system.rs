@@ -1,25 +1,29 @@
-//! A published system as a model to be asked: its transformer with the words, answers
-//! and habits that its folder holds.
+//! A system as a model to be asked: its transformer with the words, answers and habits
+//! that its folder holds.
 //!
 //! A folder is model.safetensors, config.json, vocab.txt (or another tokenizer) and, for
-//! those that answer, labels.json. Must not know where regions come from.
+//! those that answer, labels.json; the built-in model also names the tower that it looks
+//! through and what its classes are called (tags.json). Must not know where regions come from.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use image::RgbImage;
-use serde_json::Value;
 
 use crate::domain::CancelToken;
 use crate::models::ModelError;
 use crate::models::folder::{ModelFolder, fingerprint};
-use crate::models::pack::PackManifest;
+use crate::models::pack::{Pack, PackManifest};
 use crate::models::tokenizer::Tokenizer;
 
 use super::config::Recipe;
 use super::decode::{Decoding, decode};
+use super::labels::Labels;
+use super::look::Eye;
+use super::question::is_han;
 use super::transformer::{RegionTransformer, Special};
-use super::{Abilities, Answer, Answers, CaptionRequest, Draft, FuseModel, FuseSpec, Regions, Sees};
+use super::{Abilities, Answers, CaptionRequest, Draft, FuseModel, FuseSpec, Regions, Sees};
 
 /// Most tokens of a caption.
 const CAPTION_TOKENS: usize = 30;
@@ -33,22 +37,36 @@ pub struct System {
     model: RegionTransformer,
     tokenizer: Tokenizer,
     special: Special,
+    /// The token that a caption begins with, by language.
+    starts: Vec<(String, u32)>,
     /// Tokens that no caption contains.
     banned: Vec<u32>,
-    /// Answers by their number; empty for a model that does not answer.
-    labels: Vec<String>,
+    /// Answers by their number; none for a model that does not answer.
+    labels: Option<Labels>,
+    /// For a model that looks at the photo itself.
+    eye: Option<Eye>,
+    /// What a tag is called in Chinese.
+    chinese: HashMap<String, String>,
+}
+
+/// What a tower's classes are called as tags, in the order of their numbers.
+#[derive(serde::Deserialize)]
+struct TagNames {
+    en: Vec<String>,
+    zh: Vec<String>,
 }
 
 impl System {
-    /// Loads a folder; a pack's manifest, where there is one, names it.
-    pub fn load(path: &Path, manifest: Option<&PackManifest>) -> Result<Self, ModelError> {
+    /// Loads a folder; a pack's manifest, where there is one, names it. `align` is the pack
+    /// whose tower a model looks through that the manifest says looks through one.
+    pub fn load(path: &Path, manifest: Option<&PackManifest>, align: Option<&Path>) -> Result<Self, ModelError> {
         let folder = ModelFolder::open(path)?;
         let Some(recipe) = Recipe::named(&folder.kind) else {
             return Err(ModelError::Architecture { path: path.to_owned(), name: folder.kind });
         };
         // The small files first: what is missing there is said before gigabytes are read.
         Tokenizer::open(path, 1 << 10)?;
-        let labels = read_labels(path)?;
+        let labels = Labels::read(path)?;
         let model = RegionTransformer::load(&folder, recipe, &Device::Cpu)?;
         let tokenizer = Tokenizer::open(path, model.text_limit())?;
         tokenizer.check_rows(model.bert.vocab_size())?;
@@ -59,11 +77,16 @@ impl System {
             })
         };
         let special = Special { cls: id("[CLS]")?, sep: id("[SEP]")?, mask: id("[MASK]")? };
-        let banned = vec![special.cls, special.mask, id("[PAD]")?, id("[UNK]")?];
+        let mut banned = vec![special.cls, special.mask, id("[PAD]")?, id("[UNK]")?];
+        let starts = match recipe {
+            Recipe::Lite => vec![("en".to_owned(), id("[EN]")?), ("zh".to_owned(), id("[ZH]")?)],
+            _ => vec![("en".to_owned(), special.cls)],
+        };
+        banned.extend(starts.iter().map(|(_, start)| start));
         let classes = model.heads.classifier.as_ref().map(|classifier| classifier.labels());
         let judges = is_judge(recipe, classes, &labels);
         if let (Some(classes), false) = (classes, judges)
-            && labels.as_ref().map(Vec::len) != Some(classes)
+            && labels.as_ref().map(Labels::len) != Some(classes)
         {
             let detail = match &labels {
                 None => format!("the folder has no labels.json with the model's {classes} answers"),
@@ -75,6 +98,14 @@ impl System {
             Some(manifest) => manifest.clone(),
             None => folder.describe()?,
         };
+        let (eye, names) = match (&described.align, align) {
+            (Some(tower), Some(align)) => {
+                let names: TagNames = read_json(&path.join("tags.json"))?;
+                (Some(Eye::open(&Pack::open(align)?, tower, names.en.clone(), &model.config.own)?), Some(names))
+            }
+            _ => (None, None),
+        };
+        let chinese = names.into_iter().flat_map(|names| names.en.into_iter().zip(names.zh)).collect();
         let files: Vec<_> = folder.weight_files()?.iter().map(|name| path.join(name)).collect();
         let spec = FuseSpec {
             id: described.id,
@@ -86,10 +117,10 @@ impl System {
                 answer: classes.is_some() && !judges,
                 matching: judges || model.heads.rank.is_some() || model.heads.itm.is_some(),
             },
-            sees: Sees::Features,
-            min_side: 1,
+            sees: if eye.is_some() { Sees::Pixels } else { Sees::Features },
+            min_side: eye.as_ref().map_or(1, Eye::min_side),
         };
-        Ok(Self { spec, model, tokenizer, special, banned, labels: labels.unwrap_or_default() })
+        Ok(Self { spec, model, tokenizer, special, starts, banned, labels, eye, chinese })
     }
 
     fn recipe(&self) -> Recipe {
@@ -107,17 +138,24 @@ impl System {
         )))
     }
 
-    /// Object tags as ids; only OSCAR and VinVL read them.
-    fn tags(&self, picture: &Regions) -> Result<Vec<u32>, ModelError> {
+    /// Object tags as ids, in the language of the text beside them where the model has names in it.
+    fn tags(&self, picture: &Regions, lang: &str) -> Result<Vec<u32>, ModelError> {
+        let named = |tag: &str| -> String {
+            let chinese = (lang == "zh").then(|| self.chinese.get(tag)).flatten();
+            chinese.map_or_else(|| tag.to_owned(), Clone::clone)
+        };
         match self.recipe() {
-            Recipe::Oscar | Recipe::Vinvl => self.tokenizer.encode_plain(&picture.tags.join(" ")),
+            Recipe::Oscar | Recipe::Vinvl | Recipe::Lite => {
+                let tags: Vec<String> = picture.tags.iter().map(|tag| named(tag)).collect();
+                self.tokenizer.encode_plain(&tags.join(" "))
+            }
             Recipe::Uniter | Recipe::Vlp => Ok(Vec::new()),
         }
     }
 
     fn sequence(&self, text: &str, picture: &Regions) -> Result<Tensor, ModelError> {
-        let text = self.tokenizer.encode(text)?;
-        self.model.sequence(&text, &self.tags(picture)?, picture, self.special)
+        let ids = self.tokenizer.encode(text)?;
+        self.model.sequence(&ids, &self.tags(picture, language(text))?, picture, self.special)
     }
 
     /// Each answer judged by itself, as these systems are trained, or one of all.
@@ -132,8 +170,19 @@ impl FuseModel for System {
         &self.spec
     }
 
+<<<<<<< HEAD
     fn look(&self, _: &RgbImage) -> Result<Regions, ModelError> {
         Err(super::needs_features(&self.spec))
+=======
+    fn look(&self, photo: &RgbImage) -> Result<Regions, ModelError> {
+        if let Some(eye) = &self.eye {
+            return eye.look(photo);
+        }
+        Err(ModelError::Unable(format!(
+            "{} looks at region features that its authors' detector computed, not at the photo itself: name a file of them with --regions FILE, or use the built-in model",
+            self.spec.id
+        )))
+>>>>>>> 5b131c8 (lite-fuse in Rust: its recipe, the tower it looks through, answers in two languages; batches of like lengths in its training)
     }
 
     fn caption(
@@ -144,15 +193,16 @@ impl FuseModel for System {
         cancel: &CancelToken,
     ) -> Result<Draft, ModelError> {
         self.able(self.spec.abilities.caption, "caption", "an OSCAR, VinVL or VLP one trained for captions")?;
-        if !self.spec.languages.contains(&request.lang) {
+        let start = self.starts.iter().find(|(lang, _)| *lang == request.lang);
+        let Some((lang, first)) = start.filter(|(lang, _)| self.spec.languages.contains(lang)) else {
             return Err(ModelError::Unable(format!(
                 "{} writes {} only, not {}",
                 self.spec.id,
                 self.spec.languages.join(" and "),
                 request.lang
             )));
-        }
-        let mut writing = self.model.caption(&self.tags(picture)?, picture, self.special)?;
+        };
+        let mut writing = self.model.caption(&self.tags(picture, lang)?, picture, self.special, *first)?;
         let how = Decoding {
             beam: request.beam,
             banned: self.banned.clone(),
@@ -168,10 +218,11 @@ impl FuseModel for System {
         self.able(self.spec.abilities.answer, "answer", "one trained for VQA")?;
         let scores = self.model.answers(self.sequence(question, picture)?, picture)?;
         // VLP's first answer stands for all that are none.
-        let first = usize::from(self.recipe() == Recipe::Vlp);
-        let scored = self.labels.iter().zip(self.probabilities(&scores)).skip(first);
-        let mut ranked: Vec<Answer> = scored.map(|(text, score)| Answer { text: text.clone(), score }).collect();
-        ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let skip = usize::from(self.recipe() == Recipe::Vlp);
+        let probabilities = self.probabilities(&scores);
+        let labels = self.labels.as_ref();
+        let mut ranked =
+            labels.map_or_else(Vec::new, |labels| labels.ranked(language(question), &probabilities, skip));
         ranked.truncate(top);
         let unsure = ranked.first().is_none_or(|best| best.score < self.model.config.own.unsure_below);
         Ok(Answers { ranked, unsure })
@@ -202,72 +253,31 @@ impl FuseModel for System {
 
 /// OSCAR and VinVL judge pairs with the classifier that otherwise answers: two classes
 /// and no answers to name.
-fn is_judge(recipe: Recipe, classes: Option<usize>, labels: &Option<Vec<String>>) -> bool {
+fn is_judge(recipe: Recipe, classes: Option<usize>, labels: &Option<Labels>) -> bool {
     matches!(recipe, Recipe::Oscar | Recipe::Vinvl) && classes == Some(2) && labels.is_none()
+}
+
+/// The language that a text is written in, as far as models tell them apart.
+fn language(text: &str) -> &'static str {
+    if text.chars().any(is_han) { "zh" } else { "en" }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
+    let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes).map_err(|e| ModelError::Config {
+        path: path.to_owned(),
+        detail: format!("it cannot be read ({e})"),
+    })
 }
 
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-fn softmax(scores: &[f32]) -> Vec<f32> {
+/// Probabilities of scores.
+pub(super) fn softmax(scores: &[f32]) -> Vec<f32> {
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
     let parts: Vec<f32> = scores.iter().map(|s| (s - most).exp()).collect();
     let total: f32 = parts.iter().sum();
     parts.into_iter().map(|part| part / total).collect()
-}
-
-/// The answers of labels.json by their number: a list, `{"answer": number}` or
-/// `{"number": "answer"}`, as the authors' files have them.
-fn read_labels(folder: &Path) -> Result<Option<Vec<String>>, ModelError> {
-    let path = folder.join("labels.json");
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let unusable = |why: &dyn std::fmt::Display| ModelError::Config {
-        path: path.clone(),
-        detail: format!("the answers cannot be read ({why})"),
-    };
-    let numbered: Vec<(u64, String)> = match serde_json::from_slice(&bytes).map_err(|e| unusable(&e))? {
-        Value::Array(list) => (0..).zip(list).filter_map(|(n, v)| Some((n, v.as_str()?.to_owned()))).collect(),
-        Value::Object(map) => {
-            let pair = |(key, value): (String, Value)| match value {
-                Value::String(answer) => key.parse().ok().map(|n| (n, answer)),
-                number => number.as_u64().map(|n| (n, key)),
-            };
-            map.into_iter().filter_map(pair).collect()
-        }
-        _ => return Err(unusable(&"it holds neither a list nor names with numbers")),
-    };
-    let mut labels = vec![None; numbered.len()];
-    for (n, answer) in numbered {
-        match labels.get_mut(n as usize) {
-            Some(place @ None) => *place = Some(answer),
-            _ => return Err(unusable(&format!("number {n} is out of place"))),
-        }
-    }
-    Ok(labels.into_iter().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_come_in_three_forms() {
-        let dir = tempfile::tempdir().unwrap();
-        let read = |text: &str| {
-            std::fs::write(dir.path().join("labels.json"), text).unwrap();
-            read_labels(dir.path())
-        };
-        for text in [r#"["yes","no"]"#, r#"{"no":1,"yes":0}"#, r#"{"1":"no","0":"yes"}"#] {
-            assert_eq!(read(text).unwrap().unwrap(), ["yes", "no"], "{text}");
-        }
-        for text in ["", "3", "[", r#"{"a":0,"b":0}"#, r#"{"a":7}"#] {
-            assert!(read(text).unwrap_err().to_string().contains("labels.json"), "{text}");
-        }
-        std::fs::remove_file(dir.path().join("labels.json")).unwrap();
-        assert_eq!(read_labels(dir.path()).unwrap(), None);
-    }
 }

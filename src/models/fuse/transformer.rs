@@ -5,6 +5,7 @@
 //! | OSCAR, VinVL | `[CLS] words [SEP] tags [SEP] regions` | tags and regions, then `[CLS]` |
 //! | UNITER | `[CLS] words [SEP] regions` | |
 //! | VLP | `[CLS] regions [SEP] words [SEP]` | `[CLS] regions [SEP]` |
+//! | Lite | `[CLS] words [SEP] tags [SEP] regions` | tags and regions, then `[EN]` or `[ZH]` |
 //!
 //! Sequences are packed without gaps and padded at their end, which gives the numbers
 //! of the authors' padding in the middle: places are numbered before rows are packed.
@@ -24,7 +25,7 @@ use super::embed::RegionEmbedding;
 use super::heads::{Heads, row};
 use super::regions::Regions;
 
-/// Sentence numbers of UNITER's regions and of VLP's two sides of a caption.
+/// Sentence numbers of UNITER's and Lite's regions and of VLP's two sides of a caption.
 const UNITER_REGIONS: u32 = 1;
 const VLP_CAPTION: (u32, u32) = (4, 5);
 
@@ -51,7 +52,7 @@ impl RegionTransformer {
         let config = FuseConfig::read(folder, recipe)?;
         let weights = folder.weights()?;
         let root = weights.root();
-        let encoder = if recipe == Recipe::Uniter { "uniter" } else { "bert" };
+        let encoder = recipe.encoder();
         let model = Self {
             bert: Bert::load(&root.pp(encoder), &config.bert, device)?,
             regions: RegionEmbedding::load(&root, &config, device)?,
@@ -92,6 +93,12 @@ impl RegionTransformer {
                 let text = words.rows(&placed(text.iter().map(|&id| (id, 0)), 0))?;
                 Tensor::cat(&[text, self.picture(regions, UNITER_REGIONS)?], 0)?
             }
+            Recipe::Lite => {
+                let text = words.rows(&placed(text.iter().map(|&id| (id, 0)), 0))?;
+                let tags = words.rows(&self.ended_tags(tags, special))?;
+                let picture = self.picture(regions, UNITER_REGIONS)?;
+                Tensor::cat(&[text, tags, picture], 0)?
+            }
             Recipe::Vlp => {
                 let question = text.get(1..).unwrap_or_default().iter().map(|&id| (id, 1));
                 let start = words.rows(&placed([(special.cls, 0)], 0))?;
@@ -100,6 +107,13 @@ impl RegionTransformer {
                 Tensor::cat(&[start, self.picture(regions, 0)?, rest], 0)?
             }
         })
+    }
+
+    /// Lite's tags, in places of their own whatever the length of the text.
+    fn ended_tags(&self, tags: &[u32], special: Special) -> Vec<Word> {
+        let room = tags.len().min(self.config.own.max_tag_length - 1);
+        let end = (room > 0).then_some(special.sep);
+        placed(tags[..room].iter().copied().chain(end).map(|id| (id, 1)), self.tags_start())
     }
 
     /// Regions as rows `[n, width]`.
@@ -139,9 +153,21 @@ impl RegionTransformer {
         Ok(classifier.forward(&read)?.flatten_all()?.to_vec1()?)
     }
 
-    /// Where a caption begins: after tags and regions (OSCAR) or regions alone (VLP).
-    pub fn caption(&self, tags: &[u32], regions: &Regions, special: Special) -> Result<Caption<'_>, ModelError> {
+    /// Where a caption begins: after tags and regions (OSCAR, Lite) or regions alone (VLP).
+    /// `first` is the token before its first word; VLP has none.
+    pub fn caption(
+        &self,
+        tags: &[u32],
+        regions: &Regions,
+        special: Special,
+        first: u32,
+    ) -> Result<Caption<'_>, ModelError> {
         let words = self.bert.embeddings();
+        if self.config.recipe == Recipe::Lite {
+            let tags = words.rows(&self.ended_tags(tags, special))?;
+            let prefix = Tensor::cat(&[tags, self.picture(regions, UNITER_REGIONS)?], 0)?;
+            return Caption::after(self, prefix, Start { first: Some(first), position: 0, kind: 0, mask: None });
+        }
         if self.config.recipe == Recipe::Vlp {
             let (kind, own) = VLP_CAPTION;
             let sep = self.config.own.len_vis_input + 1;
@@ -151,7 +177,7 @@ impl RegionTransformer {
             return Caption::after(
                 self,
                 prefix,
-                Start { first: None, position: sep + 1, kind: own, mask: special.mask },
+                Start { first: None, position: sep + 1, kind: own, mask: Some(special.mask) },
             );
         }
         let at = self.tags_start();
@@ -164,10 +190,10 @@ impl RegionTransformer {
                 Tensor::cat(&[words.rows(&placed(tags, at))?, picture], 0)?
             }
         };
-        Caption::after(self, prefix, Start { first: Some(special.cls), position: 0, kind: 0, mask: special.mask })
+        Caption::after(self, prefix, Start { first: Some(first), position: 0, kind: 0, mask: Some(special.mask) })
     }
 
-    /// The first place of the tags of a caption (OSCAR).
+    /// The first place of the tags of a caption (OSCAR) or of any text (Lite).
     fn tags_start(&self) -> usize {
         self.config.own.max_seq_a_length.min(self.bert.max_length() / 2)
     }
@@ -192,12 +218,13 @@ pub struct Start {
     pub position: usize,
     /// Sentence number of the words.
     pub kind: u32,
-    /// The token that asks for the next word.
-    pub mask: u32,
+    /// The token that asks for the next word; without it the last token itself is asked.
+    pub mask: Option<u32>,
 }
 
-/// A caption being written by appending `[MASK]`: each step reads the word behind the
-/// mask, and keeps keys and values of real tokens only.
+/// A caption being written. By appending `[MASK]`: each step reads the word behind the
+/// mask, and keeps keys and values of real tokens only. Without a mask (Lite) it reads
+/// the word behind the last token.
 #[derive(Debug)]
 pub struct Caption<'a> {
     model: &'a RegionTransformer,
@@ -214,25 +241,26 @@ impl<'a> Caption<'a> {
         Ok(Self { model, past, start, next: start.position })
     }
 
-    /// One `[tokens.., MASK]` for each sequence; scores of the word behind the mask.
+    /// One `[tokens.., MASK]` for each sequence; scores of the word behind its end.
     fn step(&mut self, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, ModelError> {
         let real = sequences.first().map_or(0, Vec::len);
         let words: Vec<Word> = sequences
             .iter()
             .flat_map(|tokens| {
-                placed(tokens.iter().chain([&self.start.mask]).map(|&id| (id, self.start.kind)), self.next)
+                placed(tokens.iter().chain(&self.start.mask).map(|&id| (id, self.start.kind)), self.next)
             })
             .collect();
         let rows = self.model.bert.embeddings().rows(&words)?;
         let width = rows.dim(1)?;
-        let rows = rows.reshape((sequences.len(), real + 1, width))?;
+        let length = real + usize::from(self.start.mask.is_some());
+        let rows = rows.reshape((sequences.len(), length, width))?;
         let (hidden, own) = self.model.bert.encode_after(rows, Some(&self.past), &Mask::causal())?;
         self.past = self.past.followed_by(&own, real)?;
         self.next += real;
         let Some(words) = &self.model.heads.words else {
             return Err(ModelError::Unable("the checkpoint has no head for words".into()));
         };
-        Ok(words.forward(&row(&hidden, real)?)?.to_vec2()?)
+        Ok(words.forward(&row(&hidden, length - 1)?)?.to_vec2()?)
     }
 }
 

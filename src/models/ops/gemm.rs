@@ -58,6 +58,23 @@ impl Matrix {
         }
     }
 
+    /// The first `rows` rows.
+    #[must_use]
+    pub fn first_rows(mut self, rows: usize) -> Self {
+        self.rows = rows.min(self.rows);
+        let n = self.rows * self.cols;
+        match &mut self.data {
+            MatrixData::F32(v) => v.truncate(n),
+            MatrixData::F16(v) => v.truncate(n),
+            MatrixData::Bf16(v) => v.truncate(n),
+            MatrixData::I8 { q, scale } => {
+                q.truncate(n);
+                scale.truncate(n / BLOCK);
+            }
+        }
+        self
+    }
+
     /// The rows of all `parts` below each other (several projections of one
     /// input become one product).
     pub fn stack(parts: Vec<Self>) -> Self {
