@@ -147,7 +147,7 @@ fn vlp_answers_and_captions_from_boxes() {
     }
     let (io, model) = (recorded("vlp/caption"), transformer("vlp/caption"));
     for i in 0..2 {
-        let mut caption = model.caption(&[], &vlp_regions(&io, i), SPECIAL).unwrap();
+        let mut caption = model.caption(&[], &vlp_regions(&io, i), SPECIAL, SPECIAL.cls).unwrap();
         let how = Decoding::greedy(SPECIAL.sep, 9);
         let decoded = decode(&mut caption, &how, &CancelToken::never(), &mut |_| ()).unwrap();
         let wanted = ids(&io["out.generated_ids"].get(i).unwrap());
@@ -164,11 +164,11 @@ fn a_beam_scores_what_its_sequence_scores_alone() {
     let regions = vlp_regions(&io, 0);
     let how = Decoding { beam: 4, ..Decoding::greedy(SPECIAL.sep, 8) };
     let never = CancelToken::never();
-    let found = decode(&mut model.caption(&[], &regions, SPECIAL).unwrap(), &how, &never, &mut |_| ()).unwrap();
+    let found = decode(&mut model.caption(&[], &regions, SPECIAL, SPECIAL.cls).unwrap(), &how, &never, &mut |_| ()).unwrap();
     let greedy = Decoding::greedy(SPECIAL.sep, 8);
-    let plain = decode(&mut model.caption(&[], &regions, SPECIAL).unwrap(), &greedy, &never, &mut |_| ()).unwrap();
+    let plain = decode(&mut model.caption(&[], &regions, SPECIAL, SPECIAL.cls).unwrap(), &greedy, &never, &mut |_| ()).unwrap();
     assert!(found.log_prob / found.counted as f32 >= plain.log_prob / plain.counted as f32 - 1e-4);
-    let (mut alone, mut log_prob) = (model.caption(&[], &regions, SPECIAL).unwrap(), 0f32);
+    let (mut alone, mut log_prob) = (model.caption(&[], &regions, SPECIAL, SPECIAL.cls).unwrap(), 0f32);
     let mut scores = alone.start().unwrap();
     for &id in found.ids.iter().chain(found.ended.then_some(&SPECIAL.sep)) {
         let total = scores.iter().map(|s| s.exp()).sum::<f32>().ln();

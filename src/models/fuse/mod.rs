@@ -132,7 +132,6 @@ pub trait FuseModel: Send + Sync {
     fn match_scores(&self, pairs: &[(&Regions, &str)]) -> Result<Vec<f32>, ModelError>;
 }
 
-<<<<<<< HEAD
 /// Why a model of features alone cannot look at a photo, and what would work.
 pub fn needs_features(spec: &FuseSpec) -> ModelError {
     ModelError::Unable(format!(
@@ -141,13 +140,9 @@ pub fn needs_features(spec: &FuseSpec) -> ModelError {
     ))
 }
 
-/// Loads a pack, or a model folder of one of the published systems.
-pub fn load(folder: &Path, device: DeviceRequest) -> Result<Arc<dyn FuseModel>, ModelError> {
-=======
 /// Loads a pack, or a model folder of one of the published systems. `align` is the Align pack that
 /// the manifest names, for a model that looks through its tower (`catalogue::load_fuse` finds it).
 pub fn load(folder: &Path, align: Option<&Path>, device: DeviceRequest) -> Result<Arc<dyn FuseModel>, ModelError> {
->>>>>>> 5b131c8 (lite-fuse in Rust: its recipe, the tower it looks through, answers in two languages; batches of like lengths in its training)
     let DeviceKind::Cpu = device.choose().map_err(|e| ModelError::Device(e.to_string()))?.kind;
     if !folder.join(MANIFEST).is_file() {
         return Ok(Arc::new(system::System::load(folder, None, None)?));

@@ -170,19 +170,11 @@ impl FuseModel for System {
         &self.spec
     }
 
-<<<<<<< HEAD
-    fn look(&self, _: &RgbImage) -> Result<Regions, ModelError> {
-        Err(super::needs_features(&self.spec))
-=======
     fn look(&self, photo: &RgbImage) -> Result<Regions, ModelError> {
-        if let Some(eye) = &self.eye {
-            return eye.look(photo);
+        match &self.eye {
+            Some(eye) => eye.look(photo),
+            None => Err(super::needs_features(&self.spec)),
         }
-        Err(ModelError::Unable(format!(
-            "{} looks at region features that its authors' detector computed, not at the photo itself: name a file of them with --regions FILE, or use the built-in model",
-            self.spec.id
-        )))
->>>>>>> 5b131c8 (lite-fuse in Rust: its recipe, the tower it looks through, answers in two languages; batches of like lengths in its training)
     }
 
     fn caption(

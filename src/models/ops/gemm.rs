@@ -2,9 +2,9 @@
 //! the same pass.
 //!
 //! Weights `[n, k]` are stored in panels of a few vectors of columns, in the
-//! precision of their file (f32, f16, bf16 or 8-bit blocks); a panel that is not
-//! f32 is expanded into the first-level cache just before its tiles run, so that
-//! a short query reads as few bytes as the file holds. All sums are f32.
+//! precision of their file (f32, f16, bf16; quantised blocks as f32); a panel of
+//! halves is expanded into the first-level cache just before its tiles run. All
+//! sums are f32.
 #![allow(unsafe_code, reason = "part of the vector kernels")]
 
 use std::ops::Range;
@@ -120,9 +120,18 @@ pub struct Panels {
     backend: Backend,
     k: usize,
     n: usize,
-    data: MatrixData,
+    data: Packed,
     /// `n` numbers, then zeros up to a whole panel.
     bias: Vec<f32>,
+}
+
+/// Numbers as products read them. Quantised blocks are expanded once: doing it in every product costs a
+/// single query a third of its time (benches/README.md), and the built-in packs are small.
+#[derive(Debug)]
+enum Packed {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
 }
 
 impl Panels {
@@ -130,12 +139,10 @@ impl Panels {
     pub fn pack(backend: Backend, matrix: &Matrix, bias: Option<&[f32]>) -> Self {
         let (n, k) = (matrix.rows, matrix.cols);
         let data = match &matrix.data {
-            MatrixData::F32(v) => MatrixData::F32(interleave(backend, n, k, v)),
-            MatrixData::F16(v) => MatrixData::F16(interleave(backend, n, k, v)),
-            MatrixData::Bf16(v) => MatrixData::Bf16(interleave(backend, n, k, v)),
-            MatrixData::I8 { q, scale } => {
-                MatrixData::I8 { q: interleave(backend, n, k, q), scale: interleave(backend, n, k / BLOCK, scale) }
-            }
+            MatrixData::F32(v) => Packed::F32(interleave(backend, n, k, v)),
+            MatrixData::F16(v) => Packed::F16(interleave(backend, n, k, v)),
+            MatrixData::Bf16(v) => Packed::Bf16(interleave(backend, n, k, v)),
+            MatrixData::I8 { .. } => Packed::F32(interleave(backend, n, k, &matrix.to_f32())),
         };
         let mut padded = vec![0.0; n.next_multiple_of(backend.panel())];
         if let Some(bias) = bias {
@@ -183,10 +190,9 @@ impl Panels {
 
     pub(super) fn source(&self) -> Source<'_> {
         let data = match &self.data {
-            MatrixData::F32(v) => SourceData::F32(v.as_ptr()),
-            MatrixData::F16(v) => SourceData::F16(v),
-            MatrixData::Bf16(v) => SourceData::Bf16(v),
-            MatrixData::I8 { q, scale } => SourceData::I8 { q, scale },
+            Packed::F32(v) => SourceData::F32(v.as_ptr()),
+            Packed::F16(v) => SourceData::F16(v),
+            Packed::Bf16(v) => SourceData::Bf16(v),
         };
         Source { k: self.k, n: self.n, data, bias: self.bias.as_ptr() }
     }
@@ -228,7 +234,6 @@ pub(super) enum SourceData<'a> {
     F32(*const f32),
     F16(&'a [f16]),
     Bf16(&'a [bf16]),
-    I8 { q: &'a [i8], scale: &'a [f32] },
 }
 
 /// `c = act(a * b + bias) + residual` over some panels, one thread.
@@ -318,7 +323,7 @@ const BLOCK_BYTES: usize = 24 * 1024;
 
 impl Source<'_> {
     /// Inner rows `from..to` of the panel that starts at column `col` and is `width` wide, as
-    /// f32: in place, or expanded into `scratch`. `from` is a multiple of [`BLOCK`].
+    /// f32: in place, or expanded into `scratch`.
     ///
     /// # Safety
     /// The data is laid out as [`interleave`] writes it; `scratch` holds the block.
@@ -331,17 +336,6 @@ impl Source<'_> {
             SourceData::F32(p) => return unsafe { p.add(at.start) },
             SourceData::F16(v) => v[at].convert_to_f32_slice(scratch),
             SourceData::Bf16(v) => v[at].convert_to_f32_slice(scratch),
-            SourceData::I8 { q, scale } => {
-                let scales = scale[col * (self.k / BLOCK) + from / BLOCK * width..].chunks_exact(width);
-                let blocks = q[at].chunks_exact(BLOCK * width).zip(scratch.chunks_exact_mut(BLOCK * width));
-                for ((q, out), scale) in blocks.zip(scales) {
-                    for (out, row) in out.chunks_exact_mut(width).zip(q.chunks_exact(width)) {
-                        for ((out, &q), &s) in out.iter_mut().zip(row).zip(scale) {
-                            *out = f32::from(q) * s;
-                        }
-                    }
-                }
-            }
         }
         scratch.as_ptr()
     }
