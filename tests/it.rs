@@ -21,10 +21,10 @@ mod fuse;
 mod indexing;
 #[path = "it/ledger.rs"]
 mod ledger;
-#[path = "it/lite_fuse.rs"]
-mod lite_fuse;
 #[path = "it/lite_align.rs"]
 mod lite_align;
+#[path = "it/lite_fuse.rs"]
+mod lite_fuse;
 #[path = "it/media.rs"]
 mod media;
 #[path = "it/models.rs"]

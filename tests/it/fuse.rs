@@ -164,9 +164,11 @@ fn a_beam_scores_what_its_sequence_scores_alone() {
     let regions = vlp_regions(&io, 0);
     let how = Decoding { beam: 4, ..Decoding::greedy(SPECIAL.sep, 8) };
     let never = CancelToken::never();
-    let found = decode(&mut model.caption(&[], &regions, SPECIAL, SPECIAL.cls).unwrap(), &how, &never, &mut |_| ()).unwrap();
+    let found =
+        decode(&mut model.caption(&[], &regions, SPECIAL, SPECIAL.cls).unwrap(), &how, &never, &mut |_| ()).unwrap();
     let greedy = Decoding::greedy(SPECIAL.sep, 8);
-    let plain = decode(&mut model.caption(&[], &regions, SPECIAL, SPECIAL.cls).unwrap(), &greedy, &never, &mut |_| ()).unwrap();
+    let plain =
+        decode(&mut model.caption(&[], &regions, SPECIAL, SPECIAL.cls).unwrap(), &greedy, &never, &mut |_| ()).unwrap();
     assert!(found.log_prob / found.counted as f32 >= plain.log_prob / plain.counted as f32 - 1e-4);
     let (mut alone, mut log_prob) = (model.caption(&[], &regions, SPECIAL, SPECIAL.cls).unwrap(), 0f32);
     let mut scores = alone.start().unwrap();

@@ -64,8 +64,7 @@ impl RegionEmbedding {
             }
             Recipe::Uniter | Recipe::Lite => {
                 let own = root.pp(config.recipe.encoder()).pp("img_embeddings");
-                let feature_width =
-                    features(&format!("{}.img_embeddings.img_linear.weight", config.recipe.encoder()));
+                let feature_width = features(&format!("{}.img_embeddings.img_linear.weight", config.recipe.encoder()));
                 if config.recipe == Recipe::Uniter {
                     // Stands for regions that pre-training hides.
                     own.ignore("mask_embedding.weight");

@@ -25,7 +25,9 @@ pub fn check(folder: &ModelFolder, recipe: Recipe, io: &Io, report: &mut Report)
         Recipe::Uniter => uniter(&model, io, report),
         Recipe::Vlp if asked => vlp_caption(folder, &model, io, report),
         Recipe::Vlp => vlp_answer(&model, io, report),
-        Recipe::Lite => Err(wrong("the built-in model has recordings of another form, see training/fuse/golden.py".into())),
+        Recipe::Lite => {
+            Err(wrong("the built-in model has recordings of another form, see training/fuse/golden.py".into()))
+        }
     }
 }
 
@@ -260,8 +262,12 @@ fn vlp_caption(
     let Some(mask) = folder.config["mask_word_id"].as_u64() else {
         return Err(wrong("the configuration names no mask_word_id".into()));
     };
-    let start =
-        Start { first: None, position: length, kind: types.0.get(length).copied().unwrap_or(0), mask: Some(mask as u32) };
+    let start = Start {
+        first: None,
+        position: length,
+        kind: types.0.get(length).copied().unwrap_or(0),
+        mask: Some(mask as u32),
+    };
     let (mut steps, mut generated) = (Vec::new(), Vec::new());
     for i in 0..batch {
         // The reference does not stop at the end token.

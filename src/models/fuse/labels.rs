@@ -36,7 +36,8 @@ impl Labels {
                 lists.collect::<Option<Vec<_>>>().ok_or_else(|| unusable(&"a list holds something else than names"))?
             }
             one => {
-                let list = in_order(one).ok_or_else(|| unusable(&"it holds neither a list nor names with numbers, each once"))?;
+                let list = in_order(one)
+                    .ok_or_else(|| unusable(&"it holds neither a list nor names with numbers, each once"))?;
                 vec![("en".to_owned(), list)]
             }
         };
@@ -111,7 +112,16 @@ mod tests {
         for text in [r#"["yes","no"]"#, r#"{"no":1,"yes":0}"#, r#"{"1":"no","0":"yes"}"#] {
             assert_eq!(names(&read(text).unwrap().unwrap(), "en"), ["yes", "no"], "{text}");
         }
-        let wrong = ["", "3", "[", r#"{"a":0,"b":0}"#, r#"{"a":7}"#, "[1]", r#"{"en":["a"],"zh":[]}"#, r#"{"en":["a"],"zh":3}"#];
+        let wrong = [
+            "",
+            "3",
+            "[",
+            r#"{"a":0,"b":0}"#,
+            r#"{"a":7}"#,
+            "[1]",
+            r#"{"en":["a"],"zh":[]}"#,
+            r#"{"en":["a"],"zh":3}"#,
+        ];
         for text in wrong {
             assert!(read(text).unwrap_err().to_string().contains(FILE), "{text}");
         }

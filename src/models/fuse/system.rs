@@ -213,8 +213,7 @@ impl FuseModel for System {
         let skip = usize::from(self.recipe() == Recipe::Vlp);
         let probabilities = self.probabilities(&scores);
         let labels = self.labels.as_ref();
-        let mut ranked =
-            labels.map_or_else(Vec::new, |labels| labels.ranked(language(question), &probabilities, skip));
+        let mut ranked = labels.map_or_else(Vec::new, |labels| labels.ranked(language(question), &probabilities, skip));
         ranked.truncate(top);
         let unsure = ranked.first().is_none_or(|best| best.score < self.model.config.own.unsure_below);
         Ok(Answers { ranked, unsure })
@@ -256,10 +255,8 @@ fn language(text: &str) -> &'static str {
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
     let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes).map_err(|e| ModelError::Config {
-        path: path.to_owned(),
-        detail: format!("it cannot be read ({e})"),
-    })
+    serde_json::from_slice(&bytes)
+        .map_err(|e| ModelError::Config { path: path.to_owned(), detail: format!("it cannot be read ({e})") })
 }
 
 fn sigmoid(x: f32) -> f32 {
