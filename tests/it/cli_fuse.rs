@@ -2,12 +2,17 @@
 //! vocabulary and feature files in the authors' formats, through the real binary.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
+
+use glimpse::domain::{CaptionSource, CaptionState, NewCaption};
+use glimpse::store::{Reader, Store};
 
 use super::cli::World;
 use super::photos::{self, BLUE, RED};
@@ -202,6 +207,16 @@ fn uniter_matches() {
     let gave = world.run(&[&[&"match", &"--pairs", &"pairs.jsonl" as &dyn AsRef<_>][..], &options].concat());
     assert_eq!((gave.code, gave.lines.len()), (1, 4), "{}", gave.stderr);
     assert!(gave.lines[1]["error"].is_string() && gave.lines[3]["error"].is_string());
+    // Many pairs, their pictures in turn: one line each, in order.
+    let many: Vec<Value> = (0..50)
+        .map(|i| json!({ "image": ["a.jpg", "b.jpg"][i % 2], "text": format!("a {} dog", WORDS[i % WORDS.len()]) }))
+        .collect();
+    fs::write(world.path("many.jsonl"), many.iter().map(|pair| format!("{pair}\n")).collect::<String>()).unwrap();
+    let lines = world.run(&[&[&"match", &"--pairs", &"many.jsonl" as &dyn AsRef<_>][..], &options].concat()).lines;
+    let said: Vec<(&str, bool)> =
+        lines.iter().map(|l| (l["text"].as_str().unwrap(), l["path"].as_str().unwrap().ends_with("a.jpg"))).collect();
+    let asked: Vec<(&str, bool)> = many.iter().map(|l| (l["text"].as_str().unwrap(), l["image"] == "a.jpg")).collect();
+    assert_eq!(said, asked);
     // Beside a longer pair in one batch it scores what it scores alone.
     let score = |line: &Value| line["match_score"].as_f64().unwrap();
     assert!((score(&gave.lines[2]) - score(line)).abs() < 1e-5);
@@ -249,10 +264,65 @@ fn the_family_decides_what_a_model_replaces() {
 
     let all = world.run(&[&"caption", &"--all", &"--regions", &features]);
     assert_eq!((all.code, all.lines.len()), (0, 2), "{}", all.stderr);
+    let library = world.path("data/library.db");
+    let drafts = || {
+        let reader = Reader::open(&library).unwrap();
+        let ids: Vec<_> = reader.photos_after(None, 10).unwrap().iter().map(|photo| photo.id).collect();
+        reader.captions_of(&ids).unwrap().iter().map(Vec::len).sum::<usize>()
+    };
+    let mut store = Store::open(&library).unwrap();
+    assert_eq!((store.undo_captions().unwrap().unwrap().captions, drafts()), (2, 0), "one step for all");
+    store.redo_captions().unwrap();
+    assert_eq!(drafts(), 2);
+    drop(store);
     let rest = world.run(&[&"caption", &"--all", &"--missing", &"--regions", &features]);
     assert_eq!((rest.code, rest.lines.len()), (0, 0), "the drafts were kept: {}", rest.stderr);
     let outside = world.run(&[&"caption", &"a.jpg", &"--save", &"--regions", &features]);
     assert!(outside.code == 1 && outside.stderr.contains("not in the library"), "{}", outside.stderr);
+}
+
+#[test]
+fn a_killed_caption_run_keeps_what_it_wrote() {
+    let world = World::new();
+    let folder = world.photos(40);
+    assert_eq!(world.index(&folder).code, 0);
+    let names: Vec<String> = (0..40).map(|i| format!("{i:04}")).collect();
+    let features = butd(&world, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let oscar = model(&world, "oscar/caption", 0);
+    let library = world.path("data/library.db");
+    let reader = Reader::open(&library).unwrap();
+    let ids: Vec<_> = reader.photos_after(None, 100).unwrap().iter().map(|photo| photo.id).collect();
+    let captions = || reader.captions_of(&ids).unwrap();
+    let count = || captions().iter().map(Vec::len).sum::<usize>();
+    let mine = NewCaption {
+        photo: ids[7],
+        text: "by hand".into(),
+        lang: "en".into(),
+        source: CaptionSource::Person,
+        state: CaptionState::Accepted,
+    };
+    Store::open(&library).unwrap().add_captions(&[mine]).unwrap();
+
+    let options: [&dyn AsRef<std::ffi::OsStr>; 6] = [&"caption", &"--all", &"--model", &oscar, &"--regions", &features];
+    let mut child = world.command(&options).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let told = BufReader::new(child.stdout.take().unwrap()).lines().take(10).count();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reader.verify().unwrap();
+    let so_far = count();
+    // Two lines a caption; each was kept before it was told.
+    assert!(so_far > told / 2 && so_far < 41, "{so_far} of {told} lines");
+    assert!(captions()[7].iter().any(|caption| caption.text == "by hand"));
+
+    let without = captions().iter().filter(|captions| captions.is_empty()).count();
+    let rest = world.run(&[&options[..], &[&"--missing"]].concat());
+    assert_eq!((rest.code, rest.lines.len()), (0, without), "{}", rest.stderr);
+    assert!(captions().iter().all(|captions| !captions.is_empty()));
+    let mut store = Store::open(&library).unwrap();
+    store.undo_captions().unwrap();
+    assert_eq!(count(), so_far);
+    store.undo_captions().unwrap();
+    assert_eq!(count(), 1);
 }
 
 #[test]
@@ -261,6 +331,7 @@ fn align_finds_and_fuse_judges() {
     let folder = world.photos(4);
     assert_eq!(world.index(&folder).code, 0);
     let (itm, features) = (model(&world, "uniter/itm", 0), npz(&world, &["0000", "0001", "0003"], 48, 10));
+    fs::copy(features.join("0000.npz"), world.path("spare.npz")).unwrap();
     let plain = world.run(&[&"search", &"red"]).lines;
     let options: [&dyn AsRef<std::ffi::OsStr>; 4] = [&"--model", &itm, &"--regions", &features];
     let judged = world.run(&[&[&"search", &"red", &"--rerank", &"4" as &dyn AsRef<_>][..], &options].concat());
@@ -272,6 +343,15 @@ fn align_finds_and_fuse_judges() {
     assert!(scores.len() == 3 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     assert!(judged.lines.iter().filter(|line| line["align_score"].is_number()).count() == 3);
     assert!(plain.iter().all(|line| line.get("align_score").is_none()));
+    // What was judged once is known: it needs no features any more.
+    fs::remove_dir_all(&features).unwrap();
+    fs::create_dir(&features).unwrap();
+    fs::copy(world.path("spare.npz"), features.join("0000.npz")).unwrap();
+    let again = world.run(&[&[&"search", &"red", &"--rerank", &"4" as &dyn AsRef<_>][..], &options].concat());
+    assert_eq!(again.lines, judged.lines, "{}", again.stderr);
+    let known = world.run(&[&[&"match", &folder.join("0001.jpg"), &"red" as &dyn AsRef<_>][..], &options].concat());
+    let judged_0001 = judged.lines.iter().find(|line| line["path"].as_str().unwrap().contains("0001")).unwrap();
+    assert_eq!(known.lines[0]["match_score"], judged_0001["match_score"], "{}", known.stderr);
     let few =
         world.run(&[&[&"search", &"red", &"--rerank", &"4", &"--top", &"1" as &dyn AsRef<_>][..], &options].concat());
     assert_eq!(few.lines[0]["path"], judged.lines[0]["path"]);

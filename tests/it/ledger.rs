@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use glimpse::domain::{
-    Caption, CaptionSource, CaptionState, ContentHash, FileStamp, FolderId, NewCaption, PhotoId, PhotoMeta,
+    Answer, Caption, CaptionSource, CaptionState, ContentHash, FileStamp, FolderId, NewAnswer, NewCaption, PhotoId,
+    PhotoMeta,
 };
 use glimpse::store::{CaptionAct, Change, Store};
 
@@ -257,4 +258,59 @@ fn two_hundred_thousand_captions() {
             start.elapsed().as_secs_f64() * 1e3
         );
     }
+}
+
+#[test]
+fn answers_follow_their_photo_and_outlive_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, photos) = library(dir.path(), 2);
+    let ask = |question: &str| NewAnswer {
+        photo: photos[0],
+        question: question.into(),
+        ranked: vec![Answer { text: "a \"red\" 狗".into(), score: 0.75 }, Answer { text: "no".into(), score: 0.125 }],
+        unsure: true,
+        pack: "m".into(),
+        version: "1".into(),
+    };
+    store.add_answer(&ask("first")).unwrap().unwrap();
+    let second = store.add_answer(&ask("那是什么？")).unwrap().unwrap();
+    let reader = store.reader().unwrap();
+    let answers = reader.answers(photos[0]).unwrap();
+    assert_eq!((answers.len(), answers[1].id, &answers[1].ranked), (2, second, &ask("").ranked));
+    assert!(answers[1].unsure && answers[1].question == "那是什么？");
+    assert!(reader.answers(photos[1]).unwrap().is_empty());
+    assert_eq!(store.remove_answer(second).unwrap(), Some(Some(photos[0])));
+    assert_eq!(store.remove_answer(second).unwrap(), None);
+
+    // The folder is forgotten, and comes back.
+    let root = reader.folders().unwrap()[0].id;
+    store.remove_folder(root).unwrap();
+    assert_eq!(store.add_answer(&ask("of nothing")).unwrap(), None);
+    let root = store.add_folder(Path::new("/p")).unwrap();
+    let back = store.apply(&[indexed(root, 0)]).unwrap()[0].unwrap();
+    assert_eq!(reader.answers(back).unwrap()[0].question, "first");
+    store.remove_folder(root).unwrap();
+    store.purge_kept_captions().unwrap();
+    let root = store.add_folder(Path::new("/p")).unwrap();
+    let back = store.apply(&[indexed(root, 0)]).unwrap()[0].unwrap();
+    assert!(reader.answers(back).unwrap().is_empty(), "purged");
+}
+
+#[test]
+fn a_score_is_of_content_text_and_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, photos) = library(dir.path(), 2);
+    let reader = store.reader().unwrap();
+    let content = |n: usize| reader.photo(photos[n]).unwrap().unwrap().content;
+    let (first, second) = (content(0).unwrap(), content(1));
+    store.keep_match_scores("w1", "a dog", &[(first, 0.5)]).unwrap();
+    store.keep_match_scores("w1", "a dog", &[(first, 0.25)]).unwrap();
+    let known = |weights: &str, text: &str| reader.match_scores(weights, text, &[Some(first), second, None]).unwrap();
+    assert_eq!(known("w1", "a dog"), [Some(0.25), None, None]);
+    assert_eq!(known("w2", "a dog"), [None; 3]);
+    assert_eq!(known("w1", "a Dog"), [None; 3]);
+    // Nothing is kept about photos that are forgotten.
+    let root = reader.folders().unwrap()[0].id;
+    store.remove_folder(root).unwrap();
+    assert_eq!(known("w1", "a dog"), [None; 3]);
 }
