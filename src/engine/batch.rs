@@ -45,8 +45,6 @@ pub(super) struct Batch {
     last: Instant,
     /// The person knows that the library cannot be written.
     troubled: bool,
-    /// The next undo is about this batch.
-    noted: bool,
 }
 
 impl Batch {
@@ -111,15 +109,14 @@ impl Batches {
         let mut meter = RateMeter::new(now);
         meter.progress(done, Some(total), failed, now);
         let telltale = Telltale::new(&self.outbox, &self.board, id);
-        let (troubled, noted) = (false, false);
-        Some(Batch { row, id, control, lang, how, total, done, failed, meter, telltale, last: now, troubled, noted })
+        Some(Batch { row, id, control, lang, how, total, done, failed, meter, telltale, last: now, troubled: false })
     }
 
     /// The next photo of the batch.
     pub fn step(&self, batch: &mut Batch, eyes: &Eyes, reader: &Reader) -> Stepped {
         if batch.control.token().is_cancelled() {
             if !self.closing.load(Ordering::Relaxed) {
-                self.end(batch, reader, JobState::Cancelled, "cancelled");
+                self.end(batch, JobState::Cancelled, "cancelled");
             }
             return Stepped::Ended;
         }
@@ -129,7 +126,7 @@ impl Batches {
         }
         let stepped = match reader.next_of_batch(batch.row) {
             Ok(None) => {
-                self.end(batch, reader, JobState::Done, "done");
+                self.end(batch, JobState::Done, "done");
                 return Stepped::Ended;
             }
             Ok(Some(photo)) => self.one(batch, photo, eyes, reader),
@@ -182,23 +179,18 @@ impl Batches {
         batch.done += 1;
         batch.failed += u64::from(failed);
         if let Some(result) = written {
-            let kept = result.is_ok();
             let result = result.map(|candidate| candidate.text);
             self.outbox.send(Event::BatchCaption { job: batch.id, photo: id, result });
-            if kept && !std::mem::replace(&mut batch.noted, true) {
-                self.tell_steps(reader);
-            }
         }
         let progress = batch.meter.progress(batch.done, Some(batch.total), batch.failed, Instant::now());
         batch.telltale.progress(progress);
         Ok(())
     }
 
-    fn end(&self, batch: &Batch, reader: &Reader, state: JobState, outcome: &str) {
+    fn end(&self, batch: &Batch, state: JobState, outcome: &str) {
         self.note_end(batch.row, outcome);
-        self.last_status(batch, state);
         self.outbox.send(Event::WordsChanged(None));
-        self.tell_steps(reader);
+        self.last_status(batch, state);
     }
 
     fn last_status(&self, batch: &Batch, state: JobState) {
@@ -214,13 +206,6 @@ impl Batches {
         // Of no weight beside what it is about; at worst the batch goes on at the next start.
         if let Err(error) = self.writer.with(move |store| store.end_batch(row, &outcome)) {
             log::debug!("the end of a batch was not noted: {error}");
-        }
-    }
-
-    fn tell_steps(&self, reader: &Reader) {
-        match reader.caption_steps() {
-            Ok(steps) => drop(self.outbox.send(Event::Steps(steps))),
-            Err(error) => log::debug!("what can be undone is unknown: {error}"),
         }
     }
 

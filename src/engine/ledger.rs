@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::domain::{AnswerId, CaptionId, CaptionSource, CaptionState, NewCaption, PhotoId, RequestId, Rewording};
 use crate::search::is_blank;
-use crate::store::{CaptionSteps, Reader, StoreError};
+use crate::store::{Reader, StoreError};
 
 use super::batch::chosen;
 use super::outbox::Outbox;
@@ -63,25 +63,14 @@ impl Ledger {
     }
 
     fn run(&self, acts: &Receiver<Act>) {
-        let mut known = None;
-        self.tell_steps(&mut known);
         for act in acts {
+            let reads = matches!(act, Act::Words { .. });
             if let Err(failure) = self.perform(act) {
                 self.outbox.notice(failure);
             }
-            self.tell_steps(&mut known);
-        }
-    }
-
-    /// What can be undone, where that is news.
-    fn tell_steps(&self, known: &mut Option<CaptionSteps>) {
-        match self.reader.caption_steps() {
-            Ok(steps) if *known == Some(steps) => {}
-            Ok(steps) => {
-                *known = Some(steps);
-                self.outbox.send(Event::Steps(steps));
+            if !reads {
+                tell_steps(&self.reader, &self.outbox);
             }
-            Err(error) => log::debug!("what can be undone is unknown: {error}"),
         }
     }
 
@@ -193,6 +182,17 @@ impl Ledger {
             self.changed(None);
         }
         Ok(report)
+    }
+}
+
+/// Says what can be undone now; false once nobody listens any more.
+pub(super) fn tell_steps(reader: &Reader, outbox: &Outbox) -> bool {
+    match reader.caption_steps() {
+        Ok(steps) => outbox.send(Event::Steps(steps)),
+        Err(error) => {
+            log::debug!("what can be undone is unknown: {error}");
+            true
+        }
     }
 }
 

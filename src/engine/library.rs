@@ -19,6 +19,7 @@ use crate::store::{Reader, StoreError};
 use super::batch::in_scope;
 use super::compute::Compute;
 use super::fuse::Fuse;
+use super::ledger::tell_steps;
 use super::model::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE};
 use super::outbox::Outbox;
 use super::{Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope};
@@ -67,6 +68,7 @@ impl Librarian {
 
     fn run(&self, looks: &Receiver<Look>) {
         self.publish();
+        tell_steps(&self.reader, &self.outbox);
         let mut version = self.reader.data_version().ok();
         let mut read_only = self.read_only.load(Ordering::Relaxed);
         loop {
@@ -85,7 +87,8 @@ impl Librarian {
             if now != version {
                 version = now;
                 self.compute.changed();
-                if !self.publish() || !self.outbox.send(Event::PhotosChanged) {
+                let heard = self.publish() && tell_steps(&self.reader, &self.outbox);
+                if !heard || !self.outbox.send(Event::PhotosChanged) {
                     return;
                 }
             }
