@@ -37,6 +37,8 @@ pub(super) struct Batch {
     lang: String,
     how: Writing,
     total: u64,
+    /// What was done when this run of it began.
+    before: u64,
     done: u64,
     failed: u64,
     meter: RateMeter,
@@ -106,10 +108,23 @@ impl Batches {
         let control = self.board.add(status.clone());
         self.outbox.send(Event::Job(status));
         let now = Instant::now();
-        let mut meter = RateMeter::new(now);
-        meter.progress(done, Some(total), failed, now);
+        let (meter, before) = (RateMeter::new(now), done);
         let telltale = Telltale::new(&self.outbox, &self.board, id);
-        Some(Batch { row, id, control, lang, how, total, done, failed, meter, telltale, last: now, troubled: false })
+        Some(Batch {
+            row,
+            id,
+            control,
+            lang,
+            how,
+            total,
+            before,
+            done,
+            failed,
+            meter,
+            telltale,
+            last: now,
+            troubled: false,
+        })
     }
 
     /// The next photo of the batch.
@@ -182,8 +197,9 @@ impl Batches {
             let result = result.map(|candidate| candidate.text);
             self.outbox.send(Event::BatchCaption { job: batch.id, photo: id, result });
         }
-        let progress = batch.meter.progress(batch.done, Some(batch.total), batch.failed, Instant::now());
-        batch.telltale.progress(progress);
+        let Batch { total, before, done, failed, .. } = *batch;
+        let progress = batch.meter.progress(done - before, Some(total - before), failed, Instant::now());
+        batch.telltale.progress(Progress { done, total: Some(total), ..progress });
         Ok(())
     }
 

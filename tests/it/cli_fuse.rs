@@ -209,7 +209,7 @@ fn uniter_matches() {
     assert!(gave.lines[1]["error"].is_string() && gave.lines[3]["error"].is_string());
     // Many pairs, their pictures in turn: one line each, in order.
     let many: Vec<Value> = (0..50)
-        .map(|i| json!({ "image": ["a.jpg", "b.jpg"][i % 2], "text": format!("a {} dog", WORDS[i % WORDS.len()]) }))
+        .map(|i| json!({ "image": (["a.jpg", "b.jpg"][i % 2]), "text": format!("a {} dog", WORDS[i % WORDS.len()]) }))
         .collect();
     fs::write(world.path("many.jsonl"), many.iter().map(|pair| format!("{pair}\n")).collect::<String>()).unwrap();
     let lines = world.run(&[&[&"match", &"--pairs", &"many.jsonl" as &dyn AsRef<_>][..], &options].concat()).lines;
