@@ -349,7 +349,7 @@ fn align_finds_and_fuse_judges() {
     fs::copy(world.path("spare.npz"), features.join("0000.npz")).unwrap();
     let again = world.run(&[&[&"search", &"red", &"--rerank", &"4" as &dyn AsRef<_>][..], &options].concat());
     assert_eq!(again.lines, judged.lines, "{}", again.stderr);
-    let known = world.run(&[&[&"match", &folder.join("0001.jpg"), &"red" as &dyn AsRef<_>][..], &options].concat());
+    let known = world.run(&[&[&"match" as &dyn AsRef<_>, &folder.join("0001.jpg"), &"red"][..], &options].concat());
     let judged_0001 = judged.lines.iter().find(|line| line["path"].as_str().unwrap().contains("0001")).unwrap();
     assert_eq!(known.lines[0]["match_score"], judged_0001["match_score"], "{}", known.stderr);
     let few =
