@@ -132,6 +132,7 @@ pub fn states() -> Vec<(&'static str, Make)> {
         }),
         ("words-ask", |s| {
             let zh = is_zh(&s);
+            let s = Setup { any_glyph: true, ..s };
             let mut w = tab(&photos(), s, 4, Key::A);
             click(&mut w, Msg::AskColour);
             type_into(&mut w, Msg::AskField, if zh { "where 这是哪里" } else { "where is this" });
@@ -164,7 +165,7 @@ pub fn states() -> Vec<(&'static str, Make)> {
         }),
         ("words-batch-sheet", |s| {
             let mut w = tab(&photos(), s, 1, Key::I);
-            let mut label = |at: usize| {
+            let label = |at: usize| {
                 let photo = w.state().runtime().ids()[at];
                 w.state().runtime().thumbs.get(photo).map(|thumb| thumb.label().to_owned()).unwrap_or_default()
             };

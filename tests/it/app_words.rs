@@ -17,7 +17,7 @@ type Window = Harness<'static, GlimpseApp>;
 /// A window with one photo selected, its inspector at what a key opens.
 fn at(key: Key) -> (ScriptedLink, Window) {
     let link = ScriptedLink::with_photos(40);
-    let mut w = window(&link, Setup::default());
+    let mut w = window(&link, Setup { any_glyph: true, ..Setup::default() });
     pass(&mut w, 1.5);
     click(&mut w, "IMG_0003.jpg");
     w.key_press(key);
@@ -37,6 +37,11 @@ fn type_into(w: &mut Window, label: &str, text: &str) {
     pass(w, 0.5);
 }
 
+/// It stands somewhere: a photo's accepted caption is also its name in the grid.
+fn see(w: &Window, label: &str) {
+    assert!(w.query_all_by_label(label).next().is_some(), "{label} is not there");
+}
+
 fn captions(link: &ScriptedLink, photo: i64) -> Vec<(String, CaptionState)> {
     let of = |captions: &Vec<glimpse::domain::Caption>| captions.iter().map(|c| (c.text.clone(), c.state)).collect();
     link.script(|script| script.ledger.captions.get(&PhotoId(photo)).map(of).unwrap_or_default())
@@ -53,7 +58,7 @@ fn a_caption_is_suggested_accepted_edited_undone_and_redone() {
     });
     let options = CaptionOptions { lang: "en".into(), how: Writing::Beam(3), candidates: 3 };
     assert_eq!(asked, Some((PhotoId(3), options)));
-    w.get_by_label("a sunset over green hills");
+    see(&w, "a sunset over green hills");
     w.get_by_label("Confident: 81%");
     w.get_by_label("A guess: 23%");
     w.get_all_by_label("Accept").next().unwrap().click();
@@ -69,12 +74,12 @@ fn a_caption_is_suggested_accepted_edited_undone_and_redone() {
     pass(&mut w, 0.25);
     w.key_press(Key::Enter);
     pass(&mut w, 1.0);
-    w.get_by_label("a sunset over green hills at dusk");
+    see(&w, "a sunset over green hills at dusk");
     w.get_by_label("Accepted · You · 3 May 2024");
 
     click(&mut w, "Undo: edited captions");
     w.get_by_label("Undone: edited captions (1 caption)");
-    w.get_by_label("a sunset over green hills");
+    see(&w, "a sunset over green hills");
     w.key_press_modifiers(Modifiers::COMMAND, Key::Z);
     pass(&mut w, 1.0);
     w.get_by_label("This photo has no caption yet.");
@@ -82,7 +87,7 @@ fn a_caption_is_suggested_accepted_edited_undone_and_redone() {
         w.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
         pass(&mut w, 1.0);
     }
-    w.get_by_label("a sunset over green hills at dusk");
+    see(&w, "a sunset over green hills at dusk");
     w.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
     pass(&mut w, 1.0);
     w.get_by_label("There is nothing to redo.");
@@ -117,7 +122,7 @@ fn words_appear_as_they_are_made_and_can_be_stopped() {
     half.ended = false;
     link.push(Event::CaptionDone { request, photo: PhotoId(3), result: Ok(vec![half]) });
     pass(&mut w, 0.5);
-    w.get_by_label("a sunset over");
+    see(&w, "a sunset over");
     click(&mut w, "Keep as draft");
     assert_eq!(captions(&link, 3), [("a sunset over".to_owned(), CaptionState::Draft)]);
     w.get_by_label("Draft · Lite Fuse · 3 May 2024");
@@ -275,7 +280,7 @@ fn ten_photos_are_captioned_with_pause_cancel_and_results_as_they_come() {
         link.push(batch_job(JobState::Running, i as u64 + 1, 10));
     }
     pass(&mut w, 0.5);
-    w.get_by_label("第0张照片");
+    see(&w, "第0张照片");
     w.get_by_label("3 · 1 failed");
     w.get_by_label_contains("4 of 10");
     click(&mut w, "Pause");

@@ -62,18 +62,18 @@ fn opened(config: &EngineConfig, folder: &Path) -> Window {
     w.state_mut().add_folders(&[folder.to_owned()]);
     wait(&mut w, "twelve photos", |w| w.state().runtime().ids().len() == 12);
     wait(&mut w, "the job's end", |w| w.state().runtime().current_job().is_none());
-    wait(&mut w, "names", |w| w.query_by_label("red-0.jpg").is_some() || w.query_by_label("a red picture").is_some());
+    wait(&mut w, "names", |w| there("red-0.jpg")(w) || there("a red picture of a kite")(w));
     w
 }
 
 fn there(label: &str) -> impl Fn(&Window) -> bool {
-    move |w| w.query_by_label(label).is_some()
+    move |w| w.query_all_by_label(label).next().is_some()
 }
 
 fn click(w: &mut Window, label: &str) {
     wait(w, label, there(label));
     w.run_steps(3);
-    w.get_by_label(label).click();
+    w.get_all_by_label(label).next().unwrap().click();
     w.run_steps(2);
 }
 
@@ -94,7 +94,7 @@ fn caption_accept_edit_ask_and_undo_after_a_restart() {
     click(&mut w, "Suggest captions");
     click(&mut w, "Accept");
     wait(&mut w, "the caption", there("a red picture"));
-    wait(&mut w, "who wrote it", |w| w.query_by_label_contains("Accepted · ").is_some());
+    wait(&mut w, "who wrote it", |w| w.query_all_by_label_contains("Accepted · ").next().is_some());
     click(&mut w, "Edit caption");
     w.get_by_label("Caption text").type_text(" of a kite");
     w.run_steps(2);
@@ -108,8 +108,7 @@ fn caption_accept_edit_ask_and_undo_after_a_restart() {
         w.get_by_label("Question about this photo").type_text(question);
         w.run_steps(2);
         w.key_press(Key::Enter);
-        let unanswered = |w: &Window| w.query_by_label("Looking for an answer…").is_none();
-        wait(&mut w, question, |w| unanswered(w) && w.query_by_label(question).is_some());
+        wait(&mut w, question, |w| there(question)(w) && !there("Looking for an answer…")(w));
     }
     wait(&mut w, "an answer", there("red: 90%"));
     wait(&mut w, "doubt", there("The model is not sure. Its likeliest answers:"));
@@ -126,11 +125,9 @@ fn caption_accept_edit_ask_and_undo_after_a_restart() {
     w.key_press_modifiers(Modifiers::COMMAND, Key::Z);
     wait(&mut w, "what was undone", |w| w.query_by_label_contains("Undone: edited captions").is_some());
     click(&mut w, "Caption");
-    wait(&mut w, "the text before", |w| {
-        w.query_by_label("a red picture").is_some() && w.query_by_label("a red picture of a kite").is_none()
-    });
+    wait(&mut w, "the text before", |w| there("a red picture")(w) && !there("a red picture of a kite")(w));
     w.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
-    wait(&mut w, "the edit again", |w| w.query_by_label("a red picture of a kite").is_some());
+    wait(&mut w, "the edit again", there("a red picture of a kite"));
 }
 
 #[test]

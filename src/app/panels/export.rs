@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use egui::{Align2, Grid, Label, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align2, Label, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use crate::app::actions::UiAction;
 use crate::app::i18n::{Lang, Msg};
@@ -14,6 +14,9 @@ use crate::export::{Event, FileChange, Format, XmpName};
 
 use super::fuse::batch::{among, checkbox};
 use super::{View, sheets};
+
+/// The width of what stands at the left.
+const NAMES: f32 = 96.0;
 
 pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let lang = view.lang;
@@ -37,49 +40,52 @@ pub fn show(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 fn ask(ui: &mut Ui, view: &View<'_>, form: &mut ExportForm, out: &mut Vec<UiAction>) {
     let lang = view.lang;
     let text = |msg| lang.text(msg);
-    Grid::new("export").num_columns(2).spacing([space::L, space::S]).min_col_width(96.0).show(ui, |ui| {
-        ui.label(text(Msg::ExportWhich));
-        ui.vertical(|ui| {
-            ui.spacing_mut().item_spacing.y = 0.0;
-            if let Some(chosen) = among(ui, view, form.among, &[Among::Selected, Among::Shown, Among::All]) {
-                form.among = chosen;
+    row(ui, view, Msg::ExportWhich, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        if let Some(chosen) = among(ui, view, form.among, &[Among::Selected, Among::Shown, Among::All]) {
+            form.among = chosen;
+        }
+    });
+    row(ui, view, Msg::ExportFormat, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing.x = space::XS;
+            for (format, msg) in [
+                (Format::Txt, Msg::FormatTxt),
+                (Format::Csv, Msg::FormatCsv),
+                (Format::Jsonl, Msg::FormatJsonl),
+                (Format::Xmp, Msg::FormatXmp),
+            ] {
+                if choice(ui, form.format == format, text(msg)) {
+                    form.format = format;
+                }
             }
         });
-        ui.end_row();
-
-        ui.label(text(Msg::ExportFormat));
-        ui.vertical(|ui| {
-            ui.horizontal_wrapped(|ui| {
-                ui.spacing_mut().item_spacing.x = space::XS;
-                for (format, msg) in [
-                    (Format::Txt, Msg::FormatTxt),
-                    (Format::Csv, Msg::FormatCsv),
-                    (Format::Jsonl, Msg::FormatJsonl),
-                    (Format::Xmp, Msg::FormatXmp),
-                ] {
-                    if choice(ui, form.format == format, text(msg)) {
-                        form.format = format;
-                    }
-                }
-            });
-            let about = match form.format {
-                Format::Txt => Msg::FormatTxtTip,
-                Format::Csv => Msg::FormatCsvTip,
-                Format::Jsonl => Msg::FormatJsonlTip,
-                Format::Xmp => Msg::FormatXmpTip,
-            };
-            ui.add(Label::new(weak(text(about), view.tokens)).wrap());
-        });
-        ui.end_row();
-
-        ui.label(text(Msg::ExportPlace));
-        ui.vertical(|ui| place(ui, view, form, out));
-        ui.end_row();
-
-        ui.label(text(Msg::ExportCaptions));
-        ui.vertical(|ui| captions(ui, view, form));
-        ui.end_row();
+        let about = match form.format {
+            Format::Txt => Msg::FormatTxtTip,
+            Format::Csv => Msg::FormatCsvTip,
+            Format::Jsonl => Msg::FormatJsonlTip,
+            Format::Xmp => Msg::FormatXmpTip,
+        };
+        ui.add(Label::new(weak(text(about), view.tokens)).wrap());
     });
+    row(ui, view, Msg::ExportPlace, |ui| place(ui, view, form, out));
+    row(ui, view, Msg::ExportCaptions, |ui| captions(ui, view, form));
+}
+
+/// A question of the form: what it is about at the left, its answers at the right.
+fn row(ui: &mut Ui, view: &View<'_>, msg: Msg, add: impl FnOnce(&mut Ui)) {
+    ui.horizontal_top(|ui| {
+        ui.allocate_ui(vec2(NAMES, space::XXL), |ui| {
+            ui.set_width(NAMES);
+            ui.add_space(space::XS);
+            ui.label(view.lang.text(msg));
+        });
+        ui.vertical(|ui| {
+            ui.set_width(ui.available_width());
+            add(ui);
+        });
+    });
+    ui.add_space(space::XS);
 }
 
 /// Beside the photos, or in a folder.
