@@ -82,28 +82,3 @@ fn failed_files_small() {
     w.event(egui::Event::PointerGone);
     compare(w, "failed_files_small");
 }
-
-/// The panels and sheets about words, in both themes and both languages.
-#[test]
-fn words() {
-    if !can_render() {
-        return;
-    }
-    let states = super::gallery_words::states();
-    for (name, size, theme, lang) in [
-        ("words-caption", LARGE, Theme::Dark, "en"),
-        ("words-caption-offers", LARGE, Theme::Light, "zh-CN"),
-        ("words-ask", LARGE, Theme::Light, "en"),
-        ("words-match", SMALL, Theme::Dark, "zh-CN"),
-        ("words-batch", LARGE, Theme::Dark, "zh-CN"),
-        ("words-rerank", SMALL, Theme::Light, "en"),
-        ("words-reword", LARGE, Theme::Light, "zh-CN"),
-        ("words-export-look", LARGE, Theme::Dark, "en"),
-    ] {
-        let make = states.iter().find(|(state, _)| *state == name).unwrap().1;
-        let mut w = make(setup(size, theme, lang));
-        w.event(egui::Event::PointerGone);
-        settle(&mut w);
-        compare(w, &name.replace('-', "_"));
-    }
-}

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use egui::{Align2, Label, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Align, Align2, Label, Layout, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, vec2};
 
 use crate::app::actions::UiAction;
 use crate::app::i18n::{Lang, Msg};
-use crate::app::tokens::{space, text};
+use crate::app::tokens::{layout, space, text};
 use crate::app::widgets::{button, choice, icon, icons, primary_button, weak};
 use crate::app::words::{Among, ExportForm, WordsAction, caption_code};
 use crate::engine::ExportReport;
@@ -41,7 +41,6 @@ fn ask(ui: &mut Ui, view: &View<'_>, form: &mut ExportForm, out: &mut Vec<UiActi
     let lang = view.lang;
     let text = |msg| lang.text(msg);
     row(ui, view, Msg::ExportWhich, |ui| {
-        ui.spacing_mut().item_spacing.y = 0.0;
         if let Some(chosen) = among(ui, view, form.among, &[Among::Selected, Among::Shown, Among::All]) {
             form.among = chosen;
         }
@@ -75,11 +74,9 @@ fn ask(ui: &mut Ui, view: &View<'_>, form: &mut ExportForm, out: &mut Vec<UiActi
 /// A question of the form: what it is about at the left, its answers at the right.
 fn row(ui: &mut Ui, view: &View<'_>, msg: Msg, add: impl FnOnce(&mut Ui)) {
     ui.horizontal_top(|ui| {
-        ui.allocate_ui(vec2(NAMES, space::XXL), |ui| {
-            ui.set_width(NAMES);
-            ui.add_space(space::XS);
-            ui.label(view.lang.text(msg));
-        });
+        let (rect, _) = ui.allocate_exact_size(vec2(NAMES, layout::ROW), Sense::hover());
+        let name = UiBuilder::new().max_rect(rect).layout(Layout::left_to_right(Align::Center));
+        ui.scope_builder(name, |ui| ui.label(view.lang.text(msg)));
         ui.vertical(|ui| {
             ui.set_width(ui.available_width());
             add(ui);
@@ -204,9 +201,10 @@ fn files(ui: &mut Ui, view: &View<'_>, report: &ExportReport) {
     let mut events: Vec<&Event> = report.files.iter().collect();
     events.sort_by_key(rank);
     let tokens = view.tokens;
-    let list = ScrollArea::vertical().id_salt("files").max_height(180.0).auto_shrink([false, true]);
-    list.show_rows(ui, space::XL, events.len(), |ui, rows| {
-        ui.spacing_mut().item_spacing.y = 0.0;
+    ui.spacing_mut().item_spacing.y = 0.0;
+    ui.spacing_mut().interact_size.y = space::XL;
+    let list = ScrollArea::vertical().id_salt("files").max_height(200.0).min_scrolled_height(120.0);
+    list.auto_shrink([false, true]).show_rows(ui, space::XL, events.len(), |ui, rows| {
         for event in &events[rows] {
             let (glyph, ink, file, said, more) = match event {
                 Event::Failed { file, detail, .. } => {

@@ -6,7 +6,7 @@ use crate::app::actions::UiAction;
 use crate::app::i18n::Msg;
 use crate::app::shown::Ranking;
 use crate::app::tokens::{layout, space, text};
-use crate::app::widgets::{icon, icons, menu_room, weak};
+use crate::app::widgets::{icon, icons, menu_room, menu_text, weak};
 use crate::app::words::WordsAction;
 
 use super::View;
@@ -35,9 +35,12 @@ pub fn button(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let response = response.on_hover_text(lang.text(Msg::RerankTip));
     Popup::menu(&response).show(|ui| {
         menu_room(ui, 300.0);
-        ui.add(Label::new(weak(lang.text(Msg::RerankBody), view.tokens)).wrap());
-        ui.add_space(space::XS);
-        if unable(ui, view, Need::Match, out) {
+        let helpless = menu_text(ui, 300.0, |ui| {
+            ui.add(Label::new(weak(lang.text(Msg::RerankBody), view.tokens)).wrap());
+            ui.add_space(space::XS);
+            unable(ui, view, Need::Match, out)
+        });
+        if helpless {
             return;
         }
         let rows = std::iter::once(None).chain(CHOICES.map(Some));

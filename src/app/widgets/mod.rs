@@ -4,8 +4,8 @@ mod forms;
 pub mod icons;
 
 use egui::{
-    Align2, Button, Color32, CornerRadius, CursorIcon, FontId, Painter, Rect, Response, RichText, Role, Sense, Stroke,
-    StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Align, Align2, Button, Color32, CornerRadius, CursorIcon, FontId, Frame, Layout, Painter, Rect, Response, RichText,
+    Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::fonts;
@@ -72,6 +72,12 @@ pub fn primary_button(ui: &mut Ui, glyph: &str, words: &str) -> Response {
 pub fn menu_room(ui: &mut Ui, width: f32) {
     ui.set_width(width);
     ui.spacing_mut().button_padding = vec2(space::S, space::XS);
+}
+
+/// Text or a form in a menu: with air around it, and lines that end where they end.
+pub fn menu_text<R>(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.set_width(width);
+    Frame::new().inner_margin(space::S).show(ui, |ui| ui.with_layout(Layout::top_down(Align::Min), add).inner).inner
 }
 
 /// Shows where the keyboard is.

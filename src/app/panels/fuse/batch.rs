@@ -50,35 +50,41 @@ pub fn sheet(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
 /// Which photos are meant, each with its number; gives a new choice.
 pub(in crate::app::panels) fn among(ui: &mut Ui, view: &View<'_>, now: Among, offered: &[Among]) -> Option<Among> {
     let mut chosen = None;
-    outline(ui, view);
     // What is shown may be one of the others.
     let same = view.rt.asked.question.is_none() && matches!(view.rt.asked.scope, Scope::All | Scope::WithoutCaption);
-    for &among in offered.iter().filter(|&&among| among != Among::Shown || !same) {
-        let n = view.rt.count_among(among);
-        let name = match among {
-            Among::Selected => view.lang.text(Msg::AmongSelected).to_owned(),
-            Among::Shown if view.rt.asked.question.is_some() => view.lang.text(Msg::AmongFound).to_owned(),
-            Among::Shown => view.lang.fill(Msg::AmongShown, &[("name", &view.scope_name(view.rt.asked.scope))]),
-            Among::All => view.lang.text(Msg::AllPhotos).to_owned(),
-            Among::WithoutCaption => view.lang.text(Msg::AmongWithoutCaption).to_owned(),
-        };
-        let words = format!("{name} · {}", view.lang.number(n));
-        let radio = |ui: &mut Ui| ui.push_id(among, |ui| ui.radio(now == among, words)).inner;
-        if ui.add_enabled_ui(n > 0, radio).inner.clicked() {
-            chosen = Some(among);
+    ui.scope(|ui| {
+        outline(ui, view);
+        ui.spacing_mut().item_spacing.y = 0.0;
+        for &among in offered.iter().filter(|&&among| among != Among::Shown || !same) {
+            let n = view.rt.count_among(among);
+            let name = match among {
+                Among::Selected => view.lang.text(Msg::AmongSelected).to_owned(),
+                Among::Shown if view.rt.asked.question.is_some() => view.lang.text(Msg::AmongFound).to_owned(),
+                Among::Shown => view.lang.fill(Msg::AmongShown, &[("name", &view.scope_name(view.rt.asked.scope))]),
+                Among::All => view.lang.text(Msg::AllPhotos).to_owned(),
+                Among::WithoutCaption => view.lang.text(Msg::AmongWithoutCaption).to_owned(),
+            };
+            let words = format!("{name} · {}", view.lang.number(n));
+            let radio = |ui: &mut Ui| ui.push_id(among, |ui| ui.radio(now == among, words)).inner;
+            if ui.add_enabled_ui(n > 0, radio).inner.clicked() {
+                chosen = Some(among);
+            }
         }
-    }
+    });
     chosen
 }
 
 /// A box to tick; true if it was.
 pub(in crate::app::panels) fn checkbox(ui: &mut Ui, view: &View<'_>, now: &mut bool, msg: Msg) -> bool {
-    outline(ui, view);
-    ui.checkbox(now, view.lang.text(msg)).changed()
+    let tick = |ui: &mut Ui| {
+        outline(ui, view);
+        ui.checkbox(now, view.lang.text(msg)).changed()
+    };
+    ui.scope(tick).inner
 }
 
 /// The outline of what can be ticked, so that it is seen while it is empty.
-fn outline(ui: &mut Ui, view: &View<'_>) {
+pub(super) fn outline(ui: &mut Ui, view: &View<'_>) {
     ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, view.tokens.text_weak);
 }
 
@@ -102,7 +108,7 @@ pub fn progress(ui: &mut Ui, view: &View<'_>, batch: &Batch, out: &mut Vec<UiAct
     });
     for (photo, result) in &batch.latest {
         ui.push_id(photo, |ui| {
-            ui.horizontal_top(|ui| {
+            ui.horizontal(|ui| {
                 let (rect, response) = ui.allocate_exact_size(vec2(space::XXL, space::XXL), Sense::click());
                 let thumb = view.rt.thumbs.get(*photo);
                 match thumb.and_then(|thumb| thumb.texture()) {

@@ -8,7 +8,7 @@ use crate::app::commands::UserCommand;
 use crate::app::i18n::{Lang, Msg};
 use crate::app::tokens::{space, text};
 use crate::app::widgets::{
-    button, card, choice, field, icon, icon_button_sized, icons, menu_button, menu_room, primary_button, share_row,
+    button, card, choice, field, icon, icon_button_sized, icons, menu_button, menu_text, primary_button, share_row,
     weak,
 };
 use crate::app::words::{Field, How, Slot, Wish, WordsAction, Writing, caption_code};
@@ -80,27 +80,28 @@ fn one(ui: &mut Ui, view: &View<'_>, photo: PhotoId, caption: &Caption, out: &mu
     ui.add(Label::new(&caption.text).wrap().selectable(true));
     let accepted = caption.state == CaptionState::Accepted;
     let origin = view.lang.origin(caption, super::model(view), view.now_s);
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = space::XS;
-        let (glyph, ink) = match accepted {
-            true => (icons::CHECK_CIRCLE, view.tokens.good),
-            false => (icons::PENCIL_SIMPLE, view.tokens.text_weak),
-        };
-        ui.label(icon(glyph, text::BODY).color(ink));
-        ui.add(Label::new(weak(origin, view.tokens)).wrap()).on_hover_text(view.lang.origin_exactly(caption));
-    });
+    let small = vec2(space::XL + space::XS, space::XL + space::XS);
     ui.horizontal(|ui| {
-        if !accepted && button(ui, icons::CHECK, view.lang.text(Msg::Accept)).clicked() {
-            out.push(WordsAction::Judge { caption: caption.id, state: CaptionState::Accepted }.into());
-        }
-        let size = vec2(space::XL + space::S, space::XL + space::S);
-        if icon_button_sized(ui, icons::PENCIL_SIMPLE, view.lang.text(Msg::EditCaption), size, true).clicked() {
-            out.push(WordsAction::Edit { photo, caption: caption.id }.into());
-        }
-        if icon_button_sized(ui, icons::TRASH, view.lang.text(Msg::RemoveCaption), size, true).clicked() {
-            out.push(WordsAction::Remove(caption.id).into());
-        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = space::XS;
+            if icon_button_sized(ui, icons::TRASH, view.lang.text(Msg::RemoveCaption), small, true).clicked() {
+                out.push(WordsAction::Remove(caption.id).into());
+            }
+            if icon_button_sized(ui, icons::PENCIL_SIMPLE, view.lang.text(Msg::EditCaption), small, true).clicked() {
+                out.push(WordsAction::Edit { photo, caption: caption.id }.into());
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                if accepted {
+                    ui.label(icon(icons::CHECK_CIRCLE, text::BODY).color(view.tokens.good));
+                }
+                let exactly = format!("{origin}\n{}", view.lang.origin_exactly(caption));
+                ui.add(Label::new(weak(origin, view.tokens)).truncate()).on_hover_text(exactly);
+            });
+        });
     });
+    if !accepted && button(ui, icons::CHECK, view.lang.text(Msg::Accept)).clicked() {
+        out.push(WordsAction::Judge { caption: caption.id, state: CaptionState::Accepted }.into());
+    }
 }
 
 /// A caption's text in a field.
@@ -206,6 +207,7 @@ fn being_written(ui: &mut Ui, view: &View<'_>, writing: &Writing) {
 
 fn offered(ui: &mut Ui, view: &View<'_>, photo: PhotoId, place: usize, offer: &Candidate, out: &mut Vec<UiAction>) {
     ui.add(Label::new(&offer.text).wrap().selectable(true));
+    ui.add_space(space::XS);
     let msg = match offer.score {
         score if score >= CONFIDENT => Msg::Confident,
         score if score >= HALF_SURE => Msg::HalfSure,
@@ -215,6 +217,7 @@ fn offered(ui: &mut Ui, view: &View<'_>, photo: PhotoId, place: usize, offer: &C
     let unfinished = if offer.ended { "" } else { view.lang.text(Msg::BrokenOff) };
     row.on_hover_text(format!("{}\n{unfinished}", view.lang.text(Msg::ConfidenceTip)).trim_end());
     ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(space::XS, space::XS);
         for (glyph, msg, state) in [
             (icons::CHECK, Msg::Accept, CaptionState::Accepted),
             (icons::PENCIL_SIMPLE, Msg::KeepDraft, CaptionState::Draft),
@@ -260,36 +263,44 @@ fn how_menu(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let shown = menu_button(ui, lang.text(Msg::HowTitle), lang.text(how_words(wish.how).0));
     let stays = PopupCloseBehavior::CloseOnClickOutside;
     Popup::menu(&shown).close_behavior(stays).show(|ui| {
-        menu_room(ui, 280.0);
-        for how in How::ALL {
-            let (label, tip) = how_words(how);
-            ui.push_id(how, |ui| {
-                if ui.radio(wish.how == how, lang.text(label)).clicked() {
-                    out.push(WordsAction::SetWish(Wish { how, ..wish.clone() }).into());
-                }
-                ui.add(Label::new(weak(lang.text(tip), view.tokens)).wrap());
-            });
-        }
-        ui.separator();
-        if wish.how != How::Greedy {
-            ui.horizontal(|ui| {
-                ui.label(lang.text(Msg::Sentences));
-                for candidates in [1, 3, 5] {
-                    if choice(ui, wish.candidates == candidates, &candidates.to_string()) {
-                        out.push(WordsAction::SetWish(Wish { candidates, ..wish.clone() }).into());
-                    }
-                }
-            });
-        }
-        if wish.how == How::Sampling {
-            ui.horizontal(|ui| {
-                ui.label(lang.text(Msg::Seed)).on_hover_text(lang.text(Msg::SeedTip));
-                let mut seed = wish.seed;
-                let drag = DragValue::new(&mut seed).range(0..=u64::from(u32::MAX)).speed(1.0);
-                if ui.add(drag).accessible_name(lang.text(Msg::Seed)).changed() {
-                    out.push(WordsAction::SetWish(Wish { seed, ..wish.clone() }).into());
-                }
-            });
-        }
+        // A form, not a list of commands: its controls look as they do elsewhere.
+        ui.reset_style();
+        menu_text(ui, 280.0, |ui| how_form(ui, view, out));
     });
+}
+
+fn how_form(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
+    let (lang, wish) = (view.lang, &view.saved.window.wish);
+    super::batch::outline(ui, view);
+    for how in How::ALL {
+        let (label, tip) = how_words(how);
+        ui.push_id(how, |ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            if ui.radio(wish.how == how, lang.text(label)).clicked() {
+                out.push(WordsAction::SetWish(Wish { how, ..wish.clone() }).into());
+            }
+            ui.add(Label::new(weak(lang.text(tip), view.tokens)).wrap());
+        });
+    }
+    ui.separator();
+    if wish.how != How::Greedy {
+        ui.horizontal(|ui| {
+            ui.label(lang.text(Msg::Sentences));
+            for candidates in [1, 3, 5] {
+                if choice(ui, wish.candidates == candidates, &candidates.to_string()) {
+                    out.push(WordsAction::SetWish(Wish { candidates, ..wish.clone() }).into());
+                }
+            }
+        });
+    }
+    if wish.how == How::Sampling {
+        ui.horizontal(|ui| {
+            ui.label(lang.text(Msg::Seed)).on_hover_text(lang.text(Msg::SeedTip));
+            let mut seed = wish.seed;
+            let drag = DragValue::new(&mut seed).range(0..=u64::from(u32::MAX)).speed(1.0);
+            if ui.add(drag).accessible_name(lang.text(Msg::Seed)).changed() {
+                out.push(WordsAction::SetWish(Wish { seed, ..wish.clone() }).into());
+            }
+        });
+    }
 }
