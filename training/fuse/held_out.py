@@ -11,13 +11,10 @@ import os
 from . import data
 
 
-def main():
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--datasets", required=True)
-    a.add_argument("--out", required=True)
-    o = a.parse_args()
-    os.makedirs(o.out, exist_ok=True)
-    corpus = data.Corpus(os.path.abspath(o.datasets))
+def write(datasets, out):
+    """One file for each source."""
+    os.makedirs(out, exist_ok=True)
+    corpus = data.Corpus(os.path.abspath(datasets))
     asked = corpus.questions(training=False)
     named = data.labels(sorted({q.answer for q in asked}))
     chinese = dict(zip(named["en"], named["zh"]))
@@ -29,9 +26,17 @@ def main():
                 answer = q.answer if language == "en" else chinese[q.answer]
                 rows.append({"image": os.path.abspath(corpus.photos[q.photo].path), "question": text, "answer": answer, "kind": q.kind, "lang": language})
     for source, rows in files.items():
-        with open(os.path.join(o.out, f"{source}.jsonl"), "w", encoding="utf8") as f:
+        with open(os.path.join(out, f"{source}.jsonl"), "w", encoding="utf8") as f:
             f.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         print(f"{source}: {len(rows)} questions")
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--datasets", required=True)
+    a.add_argument("--out", required=True)
+    o = a.parse_args()
+    write(o.datasets, o.out)
 
 
 if __name__ == "__main__":

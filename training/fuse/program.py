@@ -1,0 +1,106 @@
+"""What the program's own `eval` says of a pack, kept in evaluated.json under the weights' SHA-256 and written into the
+pack's model card and manifest.
+
+    python -m training.fuse.program --datasets DIR --cache DIR --pack assets/models/lite-fuse --glimpse target/release/glimpse
+
+Each figure is kept as soon as it is there: a second run asks only for what is missing.
+"""
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+
+from . import held_out
+
+KEPT = os.path.join(os.path.dirname(__file__), "evaluated.json")
+HEADING = "## Figures of the program\n"
+
+
+def wanted(flickr, held):
+    """(name, arguments of `glimpse eval`) of every figure."""
+    for lang in ("en", "zh"):
+        yield f"caption {lang}", ["caption", flickr, "--lang", lang, "--beam", "3"]
+    for lang in ("en", "zh"):
+        yield f"match {lang}", ["match", flickr, "--lang", lang, "--rerank", "20", "--texts", "1000"]
+    for name in ("rules", "cocoqa", "daquar", "easy-vqa"):
+        for lang in ("en", "zh") if name in ("rules", "easy-vqa") else ("en",):
+            yield f"vqa {name} {lang}", ["vqa", os.path.join(held, f"{name}.jsonl"), "--lang", lang, "--blind"]
+
+
+def section(figures):
+    """The model card's part."""
+    out = [HEADING, "By `glimpse eval` on all of Flickr8k val and the held-out questions (`training/fuse/program.py`).\n"]
+    rows = [(k, f) for k, f in figures.items() if k.startswith("caption")]
+    out += ["| captions, beam 3 | photos | BLEU-4 | CIDEr | ms each |", "|---|---|---|---|---|"]
+    out += [f"| {k.split()[1]} | {f['images']} | {f['BLEU-4']:.3f} | {f['CIDEr']:.3f} | {1e3 / f['captions_per_second']:.0f} |" for k, f in rows]
+    out += ["", "| matching | texts | AUC, random | AUC, Align's five best wrong | R@1/5/10 of Align | re-ranked (best 20) | ms a pair |", "|---|---|---|---|---|---|---|"]
+    three = lambda r: "/".join(f"{r[k]:.1f}" for k in ("R@1", "R@5", "R@10"))
+    for k, f in figures.items():
+        if k.startswith("match"):
+            ranked = f["rerank"]
+            out.append(f"| {k.split()[1]} | {f['texts']} | {f['auc']['random']:.3f} | {f['auc']['hard']:.3f} | {three(ranked['align'])} | {three(ranked['reranked'])} | {f['ms_per_pair']:.0f} |")
+    out += ["", "| questions | asked | accuracy | the same model without the picture | calibration error | ms each |", "|---|---|---|---|---|---|"]
+    for k, f in figures.items():
+        if k.startswith("vqa"):
+            out.append(f"| {k[4:]} | {f['questions']} | {f['accuracy']:.3f} | {f['blind']['accuracy']:.3f} | {f['ece']:.3f} | {f['ms_per_answer']:.0f} |")
+            for kind, own in sorted(f["by_kind"].items()):
+                out.append(f"| — {kind} | {own['questions']} | {own['accuracy']:.3f} | {f['blind']['by_kind'][kind]['accuracy']:.3f} | | |")
+    return "\n".join(out) + "\n"
+
+
+def sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def write_card(pack, figures):
+    """The card's section, in place of an earlier one; the manifest's hash of the card with it."""
+    path = os.path.join(pack, "MODEL_CARD.md")
+    with open(path, encoding="utf8") as f:
+        text = f.read()
+    before, _, rest = text.partition(HEADING)
+    after = rest[rest.find("\n## "):] if "\n## " in rest else ""
+    if not rest:
+        before, mark, after = text.partition("## Limits\n")
+        after = "\n" + mark + after
+    with open(path, "w", encoding="utf8") as f:
+        f.write(before + section(figures) + after)
+    manifest = os.path.join(pack, "pack.json")
+    with open(manifest, encoding="utf8") as f:
+        spec = json.load(f)
+    spec["metrics"]["program"] = figures
+    with open(manifest, "w", encoding="utf8") as f:
+        json.dump(spec, f, ensure_ascii=False, indent=1)
+        f.write("\n")
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--datasets", required=True)
+    a.add_argument("--cache", required=True)
+    a.add_argument("--pack", required=True)
+    a.add_argument("--glimpse", required=True, help="the program, built with --release")
+    o = a.parse_args()
+    held = os.path.join(o.cache, "held_out")
+    if not os.path.exists(held):
+        held_out.write(o.datasets, held)
+    with open(KEPT, encoding="utf8") as f:
+        kept = json.load(f)
+    # Figures of an earlier pack are history, which git keeps.
+    key = sha256(os.path.join(o.pack, "model.safetensors"))
+    kept = {key: kept.get(key, {})}
+    for name, arguments in wanted(os.path.join(o.datasets, "flickr8k", "val.jsonl"), held):
+        if name in kept[key]:
+            continue
+        run = subprocess.run([o.glimpse, "--json", "--model", o.pack, "eval", *arguments], stdout=subprocess.PIPE, check=True)
+        kept[key][name] = json.loads(run.stdout.splitlines()[-1])
+        print(name, json.dumps(kept[key][name]), flush=True)
+        with open(KEPT, "w", encoding="utf8") as f:
+            json.dump(kept, f, indent=1)
+            f.write("\n")
+    write_card(o.pack, kept[key])
+
+
+if __name__ == "__main__":
+    main()
