@@ -106,7 +106,8 @@ impl<'a> Desk<'a> {
             }
             _ => Vec::new(),
         };
-        let ranked = rerank(&hits, &scores).into_iter();
+        let weight = self.judge.as_ref().map_or(0.0, |(eyes, _)| eyes.model.spec().align_weight);
+        let ranked = rerank(&hits, &scores, weight).into_iter();
         let located = ranked.filter_map(|judged| Some((photo_of(&judged.hit)?.path.clone(), judged)));
         Ok(located.take(limit).collect())
     }
@@ -182,7 +183,7 @@ fn print_hits(found: &[(PathBuf, Judged)], out: &mut Output) -> Result<()> {
                 fields["rank"] = json!(rank);
                 with_path(path, fields)
             },
-            || format!("{rank:>3}  {:.3}  {}", judged.score(), path.display()),
+            || format!("{rank:>3}  {:.3}  {}", judged.score, path.display()),
         )?;
     }
     Ok(())
@@ -190,7 +191,7 @@ fn print_hits(found: &[(PathBuf, Judged)], out: &mut Output) -> Result<()> {
 
 /// What a hit is ranked by and, for one that was judged, what each family says.
 fn scores(judged: &Judged) -> Value {
-    let mut fields = json!({ "score": judged.score() });
+    let mut fields = json!({ "score": judged.score });
     if let Some(score) = judged.match_score {
         fields["align_score"] = json!(judged.hit.score);
         fields["match_score"] = json!(score);
@@ -208,7 +209,7 @@ fn print_line(query: Option<&str>, result: Result<Vec<(PathBuf, Judged)>, String
             || {
                 let mut text = query.unwrap_or_default().to_owned();
                 for (path, judged) in &hits {
-                    text += &format!("\n  {:.3}  {}", judged.score(), path.display());
+                    text += &format!("\n  {:.3}  {}", judged.score, path.display());
                 }
                 text
             },

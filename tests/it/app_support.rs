@@ -197,7 +197,7 @@ pub fn reranked(results: &SearchResults, most: usize) -> Reranked {
         })
         .collect();
     let judged = most.min(results.hits.len());
-    Reranked { hits: rerank(&results.hits, &scores), judged, known: 0, unseen: 0, judge_ms: 912.0 }
+    Reranked { hits: rerank(&results.hits, &scores, 0.0), judged, known: 0, unseen: 0, judge_ms: 912.0 }
 }
 
 fn pick(pictures: &[Arc<RgbaImage>], photo: PhotoId) -> Option<Arc<RgbaImage>> {

@@ -14,6 +14,7 @@ use crate::cli::session::Session;
 use crate::domain::Random;
 use crate::eval::{Place, Recall, auc, best_wrong, sample, text_of_another};
 use crate::models::fuse::Regions;
+use crate::search::rerank::combined;
 
 use super::retrieval::{encode_images, encode_texts, recall_json, recall_text};
 use super::{Captions, look, timed};
@@ -91,7 +92,7 @@ pub fn run(session: &Session, args: &EvalMatch, out: &mut Output) -> Result<()> 
         last = seen.pop();
     }
 
-    let figures = Figures::of(&cases, &scores);
+    let figures = Figures::of(&cases, &scores, eyes.model.spec().align_weight);
     let pair_ms = 1e3 * match_secs / scores.len() as f64;
     let (spec, align) = (eyes.model.spec(), &align.spec().id);
     out.line(
@@ -146,7 +147,8 @@ struct Figures {
 }
 
 impl Figures {
-    fn of(cases: &[Case], scores: &Scores) -> Self {
+    /// `weight`: the Fuse model's for the Align model's cosines.
+    fn of(cases: &[Case], scores: &Scores, weight: f32) -> Self {
         let score = |picture, text| scores.get(&(picture, text)).copied().unwrap_or(f32::NAN);
         let right: Vec<f32> = cases.iter().map(|case| score(case.picture, case.text)).collect();
         let random: Vec<f32> = cases.iter().map(|case| score(case.picture, case.stranger)).collect();
@@ -159,8 +161,11 @@ impl Figures {
         };
         let anew = |case: &Case| {
             let mut ranked = case.align.clone();
+            let best = case.align.iter().copied().fold(f32::MIN, f32::max);
             // Cosines end at 1: what was judged stays above what was not.
-            case.best.iter().for_each(|&picture| ranked[picture] = 2.0 + score(picture, case.text));
+            for &picture in &case.best {
+                ranked[picture] = 2.0 + combined(score(picture, case.text), case.align[picture], best, weight);
+            }
             ranked
         };
         let reranks = cases.iter().any(|case| !case.best.is_empty());

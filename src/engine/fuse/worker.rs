@@ -292,7 +292,7 @@ impl Worker {
         let judgement = judge(eyes, &self.parts.reader, &found, &wanted.text, &wanted.token)?;
         self.keep_scores(eyes.model.spec().weights_hash.clone(), wanted.text.trim(), judgement.fresh);
         Ok(Reranked {
-            hits: rerank(&wanted.hits, &judgement.scores),
+            hits: rerank(&wanted.hits, &judgement.scores, eyes.model.spec().align_weight),
             judged: judgement.judged,
             known: judgement.known,
             unseen: judgement.unseen,

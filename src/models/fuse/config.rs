@@ -116,6 +116,8 @@ pub struct OwnConfig {
     pub relax_projection: usize,
     /// The best answer's probability below which the model calls itself unsure.
     pub unsure_below: f32,
+    /// See [`FuseSpec::align_weight`](super::FuseSpec).
+    pub align_weight: f32,
     /// Cells a side that the tower's grid is averaged to (Lite).
     pub grid_side: usize,
     /// Words that captions say: so many first rows of the table (Lite).
@@ -145,6 +147,7 @@ impl Default for OwnConfig {
             max_seq_a_length: 40,
             relax_projection: 0,
             unsure_below: 0.3,
+            align_weight: 0.0,
             grid_side: 4,
             written_words: None,
             max_tag_length: 16,

@@ -70,6 +70,9 @@ pub struct FuseSpec {
     pub sees: Sees,
     /// The shorter side, in pixels, below which a decoded photo loses detail it would see.
     pub min_side: u32,
+    /// What a cosine of the Align model counts beside this model's log-odds when hits are ordered anew;
+    /// 0 where this model judges better alone.
+    pub align_weight: f32,
 }
 
 /// How a caption is wanted.

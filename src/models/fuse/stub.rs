@@ -27,6 +27,7 @@ impl Default for StubFuse {
                 abilities,
                 sees: Sees::Pixels,
                 min_side: 16,
+                align_weight: 0.0,
             },
         }
     }

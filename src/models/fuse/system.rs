@@ -119,6 +119,7 @@ impl System {
             },
             sees: if eye.is_some() { Sees::Pixels } else { Sees::Features },
             min_side: eye.as_ref().map_or(1, Eye::min_side),
+            align_weight: model.config.own.align_weight,
         };
         Ok(Self { spec, model, tokenizer, special, starts, banned, labels, eye, chinese })
     }
