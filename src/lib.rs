@@ -14,6 +14,7 @@ pub mod domain;
 pub mod engine;
 pub mod eval;
 pub mod export;
+pub mod gpu;
 pub mod indexing;
 pub mod media;
 pub mod models;

@@ -17,6 +17,10 @@ mod eval;
 mod export;
 #[path = "it/fuse.rs"]
 mod fuse;
+#[path = "it/gpu.rs"]
+mod gpu;
+#[path = "it/gpu_kernels.rs"]
+mod gpu_kernels;
 #[path = "it/indexing.rs"]
 mod indexing;
 #[path = "it/ledger.rs"]

@@ -5,7 +5,10 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::device::DeviceRequest;
+use crate::device::{Adapter, DeviceRequest, adapters};
+use crate::gpu::{Gpu, Precision};
+use crate::models::ModelError;
+use crate::models::align;
 use crate::store::StoreError;
 
 use super::Done;
@@ -36,19 +39,45 @@ pub fn doctor(session: &Session, out: &mut Output) -> Result<Done> {
         let found = session.paths.asset(asset).map(|path| json!(path.to_string_lossy()));
         say(asset, found.ok_or_else(|| "not found beside the program; set GLIMPSE_ASSETS".to_owned()))?;
     }
+    say("adapters", Ok(json!(adapters().len())))?;
+    for (i, adapter) in adapters().iter().enumerate() {
+        say(&format!("adapter {i}"), Ok(json!(adapter.to_string())))?;
+    }
     for request in DeviceRequest::ALL {
         // Devices that this version never uses are no fault.
         let found = match request.choose() {
-            Ok(choice) => {
-                choice.note.map_or(choice.kind.name().to_owned(), |note| format!("{}: {note}", choice.kind.name()))
-            }
+            Ok(choice) => match (choice.adapter, choice.note) {
+                (Some(adapter), _) => format!("{}: {}", choice.kind.name(), adapter.name),
+                (None, Some(note)) => format!("{}: {note}", choice.kind.name()),
+                (None, None) => choice.kind.name().to_owned(),
+            },
             Err(error) => error.to_string(),
         };
         say(&format!("device {request}"), Ok(json!(found)))?;
     }
     say("library", library(session))?;
     say("model", model(session))?;
+    for (i, adapter) in adapters().iter().enumerate() {
+        say(&format!("self-test {i}"), self_test(session, adapter))?;
+    }
     Ok(Done::from(complete))
+}
+
+/// Holds the model on the adapter against the model on the CPU, whatever would be chosen.
+fn self_test(session: &Session, adapter: &Adapter) -> Result<Value, String> {
+    let folder = session.align_folder().map_err(|error| format!("{error:#}"))?;
+    let started = Instant::now();
+    let test = || {
+        let gpu = Gpu::open(adapter, Precision::F16)?;
+        let placed = align::Placed::on_card(&folder, &gpu, DeviceRequest::Wgpu)?;
+        let cosine = align::self_test(&placed, align::load(&folder, DeviceRequest::Cpu)?.as_ref())?;
+        Ok::<_, ModelError>((cosine, gpu.precision()))
+    };
+    let (cosine, precision) = test().map_err(|error| error.to_string())?;
+    let (least, secs) = (align::least_cosine(precision), started.elapsed().as_secs_f32());
+    let found =
+        format!("cosine to the CPU {cosine:.6} ({precision:?}, at least {least}), {secs:.1} s: {}", adapter.name);
+    if cosine >= least { Ok(json!(found)) } else { Err(found) }
 }
 
 fn library(session: &Session) -> Result<Value, String> {

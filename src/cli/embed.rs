@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::domain::Embedding;
+use crate::gpu::Precision;
 use crate::media;
 use crate::models::align::AlignModel;
 
@@ -14,7 +15,8 @@ use super::session::Session;
 
 /// Prints one line for each input, in order, also for those that failed.
 pub fn embed(session: &Session, what: &Embed, out: &mut Output) -> Result<Done> {
-    let model = session.align_or_built_in()?;
+    // Whoever prints vectors compares them.
+    let model = session.align_in(Precision::F32)?;
     let mut complete = true;
     match what {
         Embed::Text { texts } => {

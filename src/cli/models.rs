@@ -123,8 +123,7 @@ fn verify(session: &Session, pack: &str, out: &mut Output) -> Result<Done> {
 /// Runs a model folder's inputs and compares with its reference outputs.
 pub fn golden_check(session: &Session, folder: &Path, out: &mut Output) -> Result<Done> {
     let folder = absolute(folder);
-    let device = session.device.choose()?.kind.name();
-    let report = golden::check(&folder)?;
+    let (report, device) = golden::check_for(&folder, session.device)?;
     let value = || {
         let mut fields = path_fields("folder", &folder);
         fields.insert("family".into(), json!(report.family));

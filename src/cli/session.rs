@@ -10,6 +10,7 @@ use crate::config::{Paths, Settings};
 use crate::device::DeviceRequest;
 use crate::domain::CancelToken;
 use crate::engine::{ALIGN_FAMILY, BUILT_IN_ALIGN, EngineConfig, FuseLoader, FuseSource, ModelLoader, ModelSource};
+use crate::gpu::Precision;
 use crate::models::align::AlignModel;
 use crate::models::fuse::{self, FuseModel};
 use crate::models::{ModelError, catalogue, folder};
@@ -69,7 +70,11 @@ impl Session {
 
     /// The Align model that was asked for, else the library's, else the built-in one.
     pub fn align(&self, reader: Option<&Reader>) -> Result<Arc<dyn AlignModel>> {
-        let loader = self.loader();
+        self.align_with(reader, Precision::F16)
+    }
+
+    fn align_with(&self, reader: Option<&Reader>, precision: Precision) -> Result<Arc<dyn AlignModel>> {
+        let loader = ModelLoader { precision, ..self.loader() };
         Ok(match (&loader.source, reader) {
             (ModelSource::Active, None) => loader.load_pack(BUILT_IN_ALIGN)?,
             (ModelSource::Active, Some(reader)) => loader.load(reader)?,
@@ -80,15 +85,33 @@ impl Session {
 
     /// The same where the library may not be there yet, and need not be.
     pub fn align_or_built_in(&self) -> Result<Arc<dyn AlignModel>> {
+        self.align_in(Precision::F16)
+    }
+
+    /// The same with weights in that precision on a graphics card.
+    pub fn align_in(&self, precision: Precision) -> Result<Arc<dyn AlignModel>> {
         match self.reader() {
-            Ok(reader) => self.align(Some(&reader)),
-            Err(StoreError::Absent { .. }) => self.align(None),
+            Ok(reader) => self.align_with(Some(&reader), precision),
+            Err(StoreError::Absent { .. }) => self.align_with(None, precision),
             Err(error) => Err(error.into()),
         }
     }
 
+    /// The folder of the same model.
+    pub fn align_folder(&self) -> Result<PathBuf> {
+        let pack = match self.source() {
+            ModelSource::Pack(pack) => pack,
+            _ => match self.reader() {
+                Ok(reader) => reader.active_model(ALIGN_FAMILY)?.unwrap_or_else(|| BUILT_IN_ALIGN.to_owned()),
+                Err(StoreError::Absent { .. }) => BUILT_IN_ALIGN.to_owned(),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        Ok(catalogue::find(&self.paths, &pack)?)
+    }
+
     fn loader(&self) -> ModelLoader {
-        ModelLoader { paths: self.paths.clone(), source: self.source(), device: self.device }
+        ModelLoader { paths: self.paths.clone(), source: self.source(), device: self.device, precision: Precision::F16 }
     }
 
     /// The Align model of `--model`, else what the library says. What cannot be read is

@@ -5,7 +5,7 @@
 //! person who typed on.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
@@ -63,7 +63,11 @@ struct Batch {
 pub(super) struct Compute {
     asks: Sender<Ask>,
     batches: Sender<Batch>,
+    current: Current,
 }
+
+/// The model in use, once there is one.
+type Current = Arc<RwLock<Option<Arc<dyn AlignModel>>>>;
 
 impl Compute {
     /// Starts the thread; it loads the model first.
@@ -76,15 +80,24 @@ impl Compute {
     ) -> std::io::Result<Self> {
         let (asks, questions) = bounded(QUESTIONS);
         let (batches, incoming) = bounded(0);
+        let current = Current::default();
+        let shown = Arc::clone(&current);
         thread::Builder::new().name("glimpse-compute".into()).spawn(move || {
-            let mut worker = Worker { model: loader.load(&reader), reader, searcher: None, folder: None, fuse, outbox };
+            let model = loader.load(&reader);
+            let mut worker = Worker { model, reader, searcher: None, folder: None, fuse, outbox, shown };
+            worker.show();
             if let Err(failure) = &worker.model {
                 worker.outbox.notice(failure.clone());
             }
             worker.run(&questions, &incoming);
             drop(alive);
         })?;
-        Ok(Self { asks, batches })
+        Ok(Self { asks, batches, current })
+    }
+
+    /// The model in use, or `None` while it is loaded; does not wait.
+    pub fn current(&self) -> Option<Arc<dyn AlignModel>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts a search in; false when the queue is full.
@@ -152,6 +165,7 @@ struct Worker {
     /// Judges what was found.
     fuse: Fuse,
     outbox: Outbox,
+    shown: Current,
 }
 
 /// The photos of a folder, as they were at a version of the library.
@@ -178,6 +192,11 @@ impl Worker {
                 },
             }
         }
+    }
+
+    /// Lets others see which model is in use.
+    fn show(&self) {
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = self.model.as_ref().ok().cloned();
     }
 
     fn answer(&mut self, ask: Ask) {
@@ -208,6 +227,7 @@ impl Worker {
             Ask::Use(model) => {
                 self.model = Ok(model);
                 self.searcher = None;
+                self.show();
             }
         }
     }

@@ -71,6 +71,7 @@ impl Librarian {
         tell_steps(&self.reader, &self.outbox);
         let mut version = self.reader.data_version().ok();
         let mut read_only = self.read_only.load(Ordering::Relaxed);
+        let mut device = self.device();
         loop {
             let heard = match looks.recv_timeout(LOOK) {
                 Ok(Look::List { request, scope }) => {
@@ -92,9 +93,9 @@ impl Librarian {
                     return;
                 }
             }
-            let now = self.read_only.load(Ordering::Relaxed);
-            if now != read_only {
-                read_only = now;
+            let now = (self.read_only.load(Ordering::Relaxed), self.device());
+            if now != (read_only, device.clone()) {
+                (read_only, device) = now;
                 self.publish();
             }
             if !heard {
@@ -120,6 +121,17 @@ impl Librarian {
         }
     }
 
+    /// Where the model really runs and why not on something better; what is planned while it is loaded.
+    fn device(&self) -> (String, Option<DeviceNote>) {
+        if let Some(model) = self.compute.current() {
+            return (model.device().to_owned(), model.device_note());
+        }
+        match self.device.choose() {
+            Ok(choice) => (choice.kind.name().to_owned(), choice.note),
+            Err(error) => (self.device.name().to_owned(), Some(DeviceNote::Other(error.to_string()))),
+        }
+    }
+
     fn status(&self) -> Result<LibraryStatus, StoreError> {
         let counts = self.reader.counts()?;
         let folders = self.reader.folders()?.into_iter().map(|row| FolderStatus {
@@ -130,10 +142,7 @@ impl Librarian {
             offline: !row.path.is_dir(),
             path: row.path,
         });
-        let (device, device_note) = match self.device.choose() {
-            Ok(choice) => (choice.kind.name().to_owned(), choice.note),
-            Err(error) => (self.device.name().to_owned(), Some(DeviceNote::Other(error.to_string()))),
-        };
+        let (device, device_note) = self.device();
         Ok(LibraryStatus {
             photos: counts.photos,
             missing: counts.missing,

@@ -44,6 +44,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::config::{Paths, Settings};
 use crate::device::DeviceRequest;
 use crate::domain::CancelSource;
+use crate::gpu::Precision;
 use crate::media::ThumbnailCache;
 use crate::models::align::AlignModel;
 use crate::models::fuse::FuseModel;
@@ -163,7 +164,7 @@ impl Engine {
         let reader = || Reader::open(&library);
         let threads = |error: std::io::Error| Failure::new(FailureKind::System, format!("no thread: {error}"));
         let fuse_loader = FuseLoader { paths: paths.clone(), source: fuse, device };
-        let loader = ModelLoader { paths: paths.clone(), source: align, device };
+        let loader = ModelLoader { paths: paths.clone(), source: align, device, precision: Precision::F16 };
         let writer = Writer::start(library.clone(), store, Arc::clone(&read_only), alive.clone()).map_err(threads)?;
         let fuse = Fuse::new();
         let compute = Compute::start(loader.clone(), reader()?, fuse.clone(), outbox.clone(), alive.clone());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Paths;
 use crate::device::DeviceRequest;
+use crate::gpu::Precision;
 use crate::models::align::{self, AlignModel};
 use crate::models::fuse::{self, FuseModel};
 use crate::models::{ModelError, catalogue, folder};
@@ -25,6 +26,8 @@ pub struct ModelLoader {
     pub paths: Paths,
     pub source: ModelSource,
     pub device: DeviceRequest,
+    /// Of the weights, where a graphics card is chosen.
+    pub precision: Precision,
 }
 
 impl ModelLoader {
@@ -44,7 +47,7 @@ impl ModelLoader {
     pub fn load_pack(&self, pack: &str) -> Result<Arc<dyn AlignModel>, ModelError> {
         let folder = catalogue::find(&self.paths, pack)?;
         log::info!("model {pack}: {}", folder.display());
-        align::load(&folder, self.device)
+        align::load_in(&folder, self.device, self.precision)
     }
 
     /// `align` or `fuse`.

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use serde::Deserialize;
 
 use crate::models::ModelError;
-use crate::models::ops::{Activation, LayerNorm, Linear, Mask, Matrix, attention};
+use crate::models::ops::{Activation, Backend, Mask, Matrix, attention};
 use crate::models::weights::{Table, View};
 
 /// Sizes and habits of one encoder; names and defaults are those of `BertConfig`.
@@ -97,19 +97,19 @@ impl Tokens {
 
 /// The encoder.
 #[derive(Debug)]
-pub struct Bert {
-    embeddings: BertEmbeddings,
-    layers: Vec<BertLayer>,
+pub struct Bert<B: Backend = Device> {
+    embeddings: BertEmbeddings<B>,
+    layers: Vec<BertLayer<B>>,
 }
 
-impl Bert {
+impl<B: Backend> Bert<B> {
     /// Loads `embeddings` and `encoder.layer` below `view`.
-    pub fn load(view: &View, config: &BertConfig, device: &Device) -> Result<Self, ModelError> {
+    pub fn load(view: &View, config: &BertConfig, backend: &B) -> Result<Self, ModelError> {
         config.check().map_err(candle_core::Error::Msg)?;
         let layers = (0..config.num_hidden_layers)
-            .map(|i| BertLayer::load(&view.pp("encoder.layer").pp(i), config, device))
+            .map(|i| BertLayer::load(&view.pp("encoder.layer").pp(i), config, backend))
             .collect::<Result<_, _>>()?;
-        Ok(Self { embeddings: BertEmbeddings::load(&view.pp("embeddings"), config, device)?, layers })
+        Ok(Self { embeddings: BertEmbeddings::load(&view.pp("embeddings"), config, backend)?, layers })
     }
 
     /// Rows of the word table.
@@ -123,25 +123,27 @@ impl Bert {
     }
 
     /// What stands before the first layer.
-    pub fn embeddings(&self) -> &BertEmbeddings {
+    pub fn embeddings(&self) -> &BertEmbeddings<B> {
         &self.embeddings
     }
 
     /// The last hidden states `[batch, length, width]`.
-    pub fn forward(&self, tokens: &Tokens) -> Result<Tensor, ModelError> {
+    pub fn forward(&self, tokens: &Tokens) -> Result<B::Tensor, ModelError> {
         let mask = Mask::keys(&tokens.mask, tokens.batch, tokens.length);
         self.encode(self.embeddings.forward(tokens)?, &mask)
     }
 
     /// The same from rows that are embedded already, `[batch, length, width]`.
-    pub fn encode(&self, rows: Tensor, mask: &Mask) -> Result<Tensor, ModelError> {
+    pub fn encode(&self, rows: B::Tensor, mask: &Mask) -> Result<B::Tensor, ModelError> {
         let mut x = rows;
         for layer in &self.layers {
             x = layer.forward(&x, mask)?;
         }
         Ok(x)
     }
+}
 
+impl Bert {
     /// The same for rows that follow others: keys are those of `past` and then their
     /// own. Also gives the keys and values of these rows alone.
     pub fn encode_after(
@@ -200,33 +202,33 @@ pub struct Word {
 
 /// Word, position and sentence embeddings, summed and normalised.
 #[derive(Debug)]
-pub struct BertEmbeddings {
+pub struct BertEmbeddings<B: Backend = Device> {
     words: Table,
     positions: Vec<f32>,
     types: Vec<f32>,
-    norm: LayerNorm,
+    norm: B::LayerNorm,
     max_length: usize,
     first_position: usize,
-    device: Device,
+    backend: B,
 }
 
-impl BertEmbeddings {
+impl<B: Backend> BertEmbeddings<B> {
     /// Loads `word_embeddings`, `position_embeddings`, `token_type_embeddings` and `LayerNorm`.
-    pub fn load(view: &View, config: &BertConfig, device: &Device) -> Result<Self, ModelError> {
+    pub fn load(view: &View, config: &BertConfig, backend: &B) -> Result<Self, ModelError> {
         let width = config.hidden_size;
         Ok(Self {
             words: view.table("word_embeddings.weight", config.vocab_size, width)?,
             positions: view.numbers("position_embeddings.weight", &[config.max_position_embeddings, width])?,
             types: view.numbers("token_type_embeddings.weight", &[config.type_vocab_size, width])?,
-            norm: view.pp("LayerNorm").layer_norm(width, config.layer_norm_eps, device)?,
+            norm: view.pp("LayerNorm").layer_norm(width, config.layer_norm_eps, backend)?,
             max_length: config.max_position_embeddings.saturating_sub(config.first_position),
             first_position: config.first_position,
-            device: device.clone(),
+            backend: backend.clone(),
         })
     }
 
     /// `[batch, length, width]`.
-    pub fn forward(&self, tokens: &Tokens) -> Result<Tensor, ModelError> {
+    pub fn forward(&self, tokens: &Tokens) -> Result<B::Tensor, ModelError> {
         let (width, length) = (self.words.cols(), tokens.length);
         if tokens.ids.len() != tokens.batch * length {
             return Err(candle_core::Error::Msg(format!("{} tokens for {length} columns", tokens.ids.len())).into());
@@ -237,11 +239,16 @@ impl BertEmbeddings {
             kind: tokens.types.get(i).copied().unwrap_or(0),
         };
         let words: Vec<Word> = tokens.ids.iter().enumerate().map(word).collect();
-        Ok(self.rows(&words)?.reshape((tokens.batch, length, width))?)
+        self.placed(&words, &[tokens.batch, length, width])
     }
 
     /// Words in any places, `[words, width]`.
-    pub fn rows(&self, words: &[Word]) -> Result<Tensor, ModelError> {
+    pub fn rows(&self, words: &[Word]) -> Result<B::Tensor, ModelError> {
+        self.placed(words, &[words.len(), self.words.cols()])
+    }
+
+    /// The rows are summed here: a vocabulary's table is large, and a text needs few of its rows.
+    fn placed(&self, words: &[Word], dims: &[usize]) -> Result<B::Tensor, ModelError> {
         let width = self.words.cols();
         let ids: Vec<u32> = words.iter().map(|word| word.id).collect();
         let mut sum = Vec::new();
@@ -256,17 +263,7 @@ impl BertEmbeddings {
                 *v += t + p;
             }
         }
-        Ok(self.norm.forward(&Tensor::from_vec(sum, (words.len(), width), &self.device)?)?)
-    }
-
-    /// What stands for words without being any, `[.., width]`: the sentence number is added, then all is normalised.
-    pub fn in_place_of_words(&self, content: &Tensor, kind: u32) -> Result<Tensor, ModelError> {
-        Ok(self.norm.forward(&content.broadcast_add(&self.kind_row(kind)?)?)?)
-    }
-
-    /// The embedding of a sentence number, `[width]`.
-    pub fn kind_row(&self, kind: u32) -> Result<Tensor, ModelError> {
-        Ok(Tensor::from_slice(self.kind(kind)?, self.words.cols(), &self.device)?)
+        B::normalise(&self.norm, &self.backend.tensor(sum, dims)?)
     }
 
     fn kind(&self, kind: u32) -> Result<&[f32], ModelError> {
@@ -277,22 +274,34 @@ impl BertEmbeddings {
     }
 }
 
+impl BertEmbeddings {
+    /// What stands for words without being any, `[.., width]`: the sentence number is added, then all is normalised.
+    pub fn in_place_of_words(&self, content: &Tensor, kind: u32) -> Result<Tensor, ModelError> {
+        Ok(self.norm.forward(&content.broadcast_add(&self.kind_row(kind)?)?)?)
+    }
+
+    /// The embedding of a sentence number, `[width]`.
+    pub fn kind_row(&self, kind: u32) -> Result<Tensor, ModelError> {
+        Ok(Tensor::from_slice(self.kind(kind)?, self.words.cols(), &self.backend)?)
+    }
+}
+
 /// One transformer layer, normalised after each half.
 #[derive(Debug)]
-pub struct BertLayer {
+pub struct BertLayer<B: Backend = Device> {
     /// Query, key and value side by side.
-    joint: Linear,
-    output: Linear,
-    attention_norm: LayerNorm,
-    widen: Linear,
-    narrow: Linear,
-    norm: LayerNorm,
+    joint: B::Linear,
+    output: B::Linear,
+    attention_norm: B::LayerNorm,
+    widen: B::Linear,
+    narrow: B::Linear,
+    norm: B::LayerNorm,
     heads: usize,
 }
 
-impl BertLayer {
+impl<B: Backend> BertLayer<B> {
     /// Loads `attention`, `intermediate` and `output` below `view`.
-    pub fn load(view: &View, config: &BertConfig, device: &Device) -> Result<Self, ModelError> {
+    pub fn load(view: &View, config: &BertConfig, backend: &B) -> Result<Self, ModelError> {
         let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let (attention, own) = (view.pp("attention"), view.pp("attention.self"));
         let (mut weights, mut bias) = (Vec::new(), Vec::new());
@@ -302,28 +311,38 @@ impl BertLayer {
         }
         let output = view.pp("output");
         Ok(Self {
-            joint: Linear::new(&Matrix::stack(weights), Some(&bias), Activation::None, device)?,
-            output: attention.pp("output.dense").linear(width, width, Activation::None, device)?,
-            attention_norm: attention.pp("output.LayerNorm").layer_norm(width, eps, device)?,
-            widen: view.pp("intermediate.dense").linear(width, inner, config.hidden_act, device)?,
-            narrow: output.pp("dense").linear(inner, width, Activation::None, device)?,
-            norm: output.pp("LayerNorm").layer_norm(width, eps, device)?,
+            joint: backend.linear(&Matrix::stack(weights), Some(&bias), Activation::None)?,
+            output: attention.pp("output.dense").linear(width, width, Activation::None, backend)?,
+            attention_norm: attention.pp("output.LayerNorm").layer_norm(width, eps, backend)?,
+            widen: view.pp("intermediate.dense").linear(width, inner, config.hidden_act, backend)?,
+            narrow: output.pp("dense").linear(inner, width, Activation::None, backend)?,
+            norm: output.pp("LayerNorm").layer_norm(width, eps, backend)?,
             heads: config.num_attention_heads,
         })
     }
 
     /// `[batch, length, width]` to the same.
-    pub fn forward(&self, x: &Tensor, mask: &Mask) -> candle_core::Result<Tensor> {
-        Ok(self.forward_after(x, None, mask)?.0)
+    pub fn forward(&self, x: &B::Tensor, mask: &Mask) -> Result<B::Tensor, ModelError> {
+        let joint = B::product(&self.joint, x, None)?;
+        self.after_attention(&B::attend(&joint, self.heads, mask)?, x)
     }
 
+    /// What follows attention.
+    fn after_attention(&self, seen: &B::Tensor, x: &B::Tensor) -> Result<B::Tensor, ModelError> {
+        let x = B::normalise(&self.attention_norm, &B::product(&self.output, seen, Some(x))?)?;
+        let wide = B::product(&self.widen, &x, None)?;
+        B::normalise(&self.norm, &B::product(&self.narrow, &wide, Some(&x))?)
+    }
+}
+
+impl BertLayer {
     /// The same where keys and values of earlier rows come first; also gives those of `x`.
     fn forward_after(
         &self,
         x: &Tensor,
         past: Option<&(Tensor, Tensor)>,
         mask: &Mask,
-    ) -> candle_core::Result<(Tensor, (Tensor, Tensor))> {
+    ) -> Result<(Tensor, (Tensor, Tensor)), ModelError> {
         let width = self.output.out_dim();
         let joint = self.joint.forward(x)?;
         let part = |i: usize| joint.narrow(2, i * width, width);
@@ -334,8 +353,6 @@ impl BertLayer {
         };
         let scale = 1.0 / ((width / self.heads) as f32).sqrt();
         let seen = attention(&part(0)?, &k, &v, self.heads, scale, mask)?;
-        let x = self.attention_norm.forward(&self.output.forward_add(&seen, x)?)?;
-        let x = self.norm.forward(&self.narrow.forward_add(&self.widen.forward(&x)?, &x)?)?;
-        Ok((x, (own_k, own_v)))
+        Ok((self.after_attention(&seen, x)?, (own_k, own_v)))
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::domain::EmbeddingError;
+use crate::gpu::GpuError;
 
 /// Each message is one sentence that names the file and what is wrong with it.
 #[derive(Debug, Error)]
@@ -40,6 +41,9 @@ pub enum ModelError {
     /// The device asked for cannot be had, or not for this model.
     #[error("{0}")]
     Device(String),
+    /// The graphics card could not go on.
+    #[error("the graphics card could not compute: {0}")]
+    Card(#[from] GpuError),
     /// Something that this model is not made for, and what would work.
     #[error("{0}")]
     Unable(String),

@@ -10,11 +10,14 @@ use candle_core::{D, Device, Tensor};
 
 use super::ModelError;
 use super::align::align_model::AlignTowers;
+use super::align::candle_device;
 use super::align::clip::Clip;
 use super::folder::ModelFolder;
 use super::fuse;
-use super::ops::Activation;
+use super::ops::{Activation, Backend};
 use super::weights::Weights;
+use crate::device::DeviceRequest;
+use crate::gpu::{Gpu, Precision};
 use crate::models::bert::{Bert, BertConfig, Tokens};
 
 /// What the comparison found.
@@ -30,14 +33,43 @@ pub struct Report {
 
 /// Runs the folder's inputs on the CPU and compares with its outputs.
 pub fn check(folder: &Path) -> Result<Report, ModelError> {
+    check_on(folder, &Device::Cpu)
+}
+
+/// The same on the device that was asked for, and its name. `auto` comes back to the CPU where a
+/// model cannot run elsewhere.
+pub fn check_for(folder: &Path, request: DeviceRequest) -> Result<(Report, &'static str), ModelError> {
+    let choice = request.choose().map_err(|error| ModelError::Device(error.to_string()))?;
+    let result = match choice.adapter {
+        Some(adapter) => Gpu::open(adapter, Precision::F32).map_err(ModelError::from).and_then(|gpu| {
+            let report = check_on(folder, &gpu)?;
+            Ok((report, gpu.name()))
+        }),
+        None => {
+            let device = candle_device(choice.kind)?;
+            check_on(folder, &device).map(|report| (report, device.name()))
+        }
+    };
+    match result {
+        Err(error) if request == DeviceRequest::Auto && choice.adapter.is_some() => {
+            log::warn!("{error}; checked on the CPU instead");
+            Ok((check(folder)?, Device::Cpu.name()))
+        }
+        result => result,
+    }
+}
+
+/// The same on another back end; the Fuse models have the CPU only.
+pub fn check_on<B: Backend>(folder: &Path, backend: &B) -> Result<Report, ModelError> {
     let model = ModelFolder::open(folder)?;
     let io = Io::open(folder)?;
     let mut report = Report { family: model.kind.clone(), max_abs_diff: BTreeMap::new(), ids_equal: true };
     match model.kind.as_str() {
-        "clip" => clip(&model, &io, &mut report)?,
-        "align" => align(&model, &io, &mut report)?,
-        "bert" => bert(&model, &io, &mut report)?,
+        "clip" => clip(&model, &io, &mut report, backend)?,
+        "align" => align(&model, &io, &mut report, backend)?,
+        "bert" => bert(&model, &io, &mut report, backend)?,
         other => match fuse::Recipe::named(other) {
+            Some(_) if backend.name() != Device::Cpu.name() => return Err(fuse::on_cpu_only(backend.name())),
             Some(recipe) => fuse::golden::check(&model, recipe, &io, &mut report)?,
             None => return Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
         },
@@ -145,52 +177,70 @@ fn unit(rows: &Tensor) -> Result<Tensor, ModelError> {
     Ok(rows.broadcast_div(&rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)?)
 }
 
-fn clip(model: &ModelFolder, io: &Io, report: &mut Report) -> Result<(), ModelError> {
-    let weights = model.weights()?;
-    let clip = Clip::load(&weights.root(), model.config()?, &Device::Cpu)?;
-    weights.finish()?;
-    let image = clip.image(&io.tensor("in.pixel_values")?)?;
-    let tokens = io.tokens()?;
-    let text = clip.text(&tokens)?;
-    report.compare_space(io, &image.features, &text.features, f64::from(clip.scale()))?;
-    for name in ["image_features_raw", "vision_pooler_output"] {
-        report.compare(io, name, &image.features)?;
-    }
-    for name in ["text_features_raw", "text_pooler_output"] {
-        report.compare(io, name, &text.features)?;
-    }
-    report.compare(io, "vision_last_hidden_state", &image.hidden)?;
-    report.compare(io, "text_last_hidden_state", &text.hidden)?;
-    let unmasked = Tokens { mask: vec![1; tokens.ids.len()], ..tokens };
-    report.compare(io, "text_embeds_nomask", &unit(&clip.text(&unmasked)?.features)?)
+/// Brings tensors to the CPU.
+fn here<B: Backend, const N: usize>(tensors: [&B::Tensor; N]) -> Result<[Tensor; N], ModelError> {
+    let fetched = B::fetch(&tensors)?.wait()?;
+    fetched.try_into().map_err(|_| candle_core::Error::Msg("a tensor was not fetched".into()).into())
 }
 
-fn align(model: &ModelFolder, io: &Io, report: &mut Report) -> Result<(), ModelError> {
+fn pixels<B: Backend>(io: &Io, backend: &B) -> Result<B::Tensor, ModelError> {
+    let pixels = io.tensor("in.pixel_values")?;
+    backend.tensor(pixels.flatten_all()?.to_vec1()?, pixels.dims())
+}
+
+fn clip<B: Backend>(model: &ModelFolder, io: &Io, report: &mut Report, backend: &B) -> Result<(), ModelError> {
     let weights = model.weights()?;
-    let align = AlignTowers::load(&weights.root(), model.config()?, &Device::Cpu)?;
+    let clip = Clip::load(&weights.root(), model.config()?, backend)?;
     weights.finish()?;
-    let image = align.image(&io.tensor("in.pixel_values")?)?;
+    let image = clip.image(&pixels(io, backend)?)?;
+    let tokens = io.tokens()?;
+    let text = clip.text(&tokens)?;
+    let all = [&image.features, &image.hidden, &text.features, &text.hidden];
+    let [image, image_hidden, text, text_hidden] = here::<B, 4>(all)?;
+    report.compare_space(io, &image, &text, f64::from(clip.scale()))?;
+    for name in ["image_features_raw", "vision_pooler_output"] {
+        report.compare(io, name, &image)?;
+    }
+    for name in ["text_features_raw", "text_pooler_output"] {
+        report.compare(io, name, &text)?;
+    }
+    report.compare(io, "vision_last_hidden_state", &image_hidden)?;
+    report.compare(io, "text_last_hidden_state", &text_hidden)?;
+    let unmasked = Tokens { mask: vec![1; tokens.ids.len()], ..tokens };
+    let [unmasked] = here::<B, 1>([&clip.text(&unmasked)?.features])?;
+    report.compare(io, "text_embeds_nomask", &unit(&unmasked)?)
+}
+
+fn align<B: Backend>(model: &ModelFolder, io: &Io, report: &mut Report, backend: &B) -> Result<(), ModelError> {
+    let weights = model.weights()?;
+    let align = AlignTowers::load(&weights.root(), model.config()?, backend)?;
+    weights.finish()?;
+    let image = align.image(&pixels(io, backend)?)?;
     let (hidden, text) = align.text(&io.tokens()?)?;
-    report.compare_space(io, &image.pooled, &text, 1.0 / f64::from(align.temperature()))?;
-    report.compare(io, "vision_pooler_output", &image.pooled)?;
-    report.compare(io, "vision_last_hidden_state", &image.grid.permute((0, 3, 1, 2))?.contiguous()?)?;
+    let [pooled, grid, hidden, text] = here::<B, 4>([&image.pooled, &image.grid, &hidden, &text])?;
+    report.compare_space(io, &pooled, &text, 1.0 / f64::from(align.temperature()))?;
+    report.compare(io, "vision_pooler_output", &pooled)?;
+    report.compare(io, "vision_last_hidden_state", &grid.permute((0, 3, 1, 2))?.contiguous()?)?;
     report.compare(io, "text_last_hidden_state", &hidden)
 }
 
-fn bert(model: &ModelFolder, io: &Io, report: &mut Report) -> Result<(), ModelError> {
+fn bert<B: Backend>(model: &ModelFolder, io: &Io, report: &mut Report, backend: &B) -> Result<(), ModelError> {
     let weights = model.weights()?;
     // The oldest files have everything below `bert`.
     let root = weights.root();
     let view = if root.pp("bert").is_empty() { root } else { root.pp("bert") };
     let config: BertConfig = model.config()?;
     let width = config.hidden_size;
-    let encoder = Bert::load(&view, &config, &Device::Cpu)?;
-    let pooler = view.pp("pooler.dense").linear(width, width, Activation::Tanh, &Device::Cpu)?;
+    let encoder = Bert::load(&view, &config, backend)?;
+    let pooler = view.pp("pooler.dense").linear(width, width, Activation::Tanh, backend)?;
     weights.finish()?;
     let tokens = io.tokens()?;
     let hidden = encoder.forward(&tokens)?;
+    let first: Vec<u32> = (0..tokens.batch).map(|row| (row * tokens.length) as u32).collect();
+    let pooled = B::product(&pooler, &B::pick(&hidden, &first)?, None)?;
+    let [hidden, pooled] = here::<B, 2>([&hidden, &pooled])?;
     report.compare(io, "last_hidden_state", &hidden)?;
-    report.compare(io, "pooler_output", &pooler.forward(&hidden.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?)?)?;
+    report.compare(io, "pooler_output", &pooled)?;
     let mask: Vec<f32> = tokens.mask.iter().map(|&m| m as f32).collect();
     let mask = Tensor::from_vec(mask, (tokens.batch, tokens.length, 1), &Device::Cpu)?;
     let mean = hidden.broadcast_mul(&mask)?.sum(1)?.broadcast_div(&mask.sum(1)?)?;

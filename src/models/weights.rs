@@ -20,7 +20,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use super::ModelError;
 use super::error::without_trace;
-use super::ops::{Activation, BLOCK, LayerNorm, Linear, Matrix, MatrixData};
+use super::ops::{Activation, BLOCK, Backend, Matrix, MatrixData};
 
 /// Buffers that published files carry and no model needs.
 const HARMLESS: [&str; 2] = ["position_ids", "num_batches_tracked"];
@@ -218,28 +218,33 @@ impl View<'_> {
     }
 
     /// `weight` `[out, in]` and `bias` `[out]` below this prefix.
-    pub fn linear(
+    pub fn linear<B: Backend>(
         &self,
         inputs: usize,
         outputs: usize,
         act: Activation,
-        device: &Device,
-    ) -> Result<Linear, ModelError> {
+        backend: &B,
+    ) -> Result<B::Linear, ModelError> {
         let weight = self.matrix("weight", outputs, inputs)?;
-        Ok(Linear::new(&weight, Some(&self.vec("bias", outputs)?), act, device)?)
+        backend.linear(&weight, Some(&self.vec("bias", outputs)?), act)
     }
 
     /// `weight` `[out, in]` below this prefix.
-    pub fn linear_no_bias(&self, inputs: usize, outputs: usize, device: &Device) -> Result<Linear, ModelError> {
-        Ok(Linear::new(&self.matrix("weight", outputs, inputs)?, None, Activation::None, device)?)
+    pub fn linear_no_bias<B: Backend>(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        backend: &B,
+    ) -> Result<B::Linear, ModelError> {
+        backend.linear(&self.matrix("weight", outputs, inputs)?, None, Activation::None)
     }
 
     /// `weight` and `bias` `[dim]` below this prefix; the names `gamma` and
     /// `beta` of the oldest files will do.
-    pub fn layer_norm(&self, dim: usize, eps: f64, device: &Device) -> Result<LayerNorm, ModelError> {
+    pub fn layer_norm<B: Backend>(&self, dim: usize, eps: f64, backend: &B) -> Result<B::LayerNorm, ModelError> {
         let old = !self.contains("weight") && self.contains("gamma");
         let (weight, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
-        Ok(LayerNorm::new(self.vec(weight, dim)?, self.vec(bias, dim)?, eps, device)?)
+        backend.layer_norm(self.vec(weight, dim)?, self.vec(bias, dim)?, eps)
     }
 
     /// An embedding table `[rows, cols]`, left in the file where it can be.

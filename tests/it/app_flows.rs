@@ -297,7 +297,7 @@ fn reasons_and_failures_speak_the_windows_language() {
     let link = ScriptedLink::with_photos(30);
     link.script(|script| script.failed = vec![PhotoId(1)]);
     let mut status = library(30);
-    (status.failed, status.device_note) = (1, Some(glimpse::device::DeviceNote::CpuOnly));
+    (status.failed, status.device_note) = (1, Some(glimpse::device::DeviceNote::NoAdapter));
     link.push(Event::Library(status));
     let mut setup = Setup::default();
     setup.saved.settings.language = Some("zh-CN".into());
@@ -313,7 +313,7 @@ fn reasons_and_failures_speak_the_windows_language() {
     w.key_press(Key::Escape);
     w.key_press_modifiers(Modifiers::COMMAND, Key::Comma);
     pass(&mut w, 0.5);
-    w.get_by_label("此版本的模型在处理器上运行。");
+    w.get_by_label("模型在处理器上运行：未找到带驱动程序的显卡。");
     let mut picture = failure(FailureKind::QueryPicture, "/tmp/a.jpg", "");
     picture.skipped.push(Skipped { path: "/tmp/a.jpg".into(), reason: SkippedReason::Empty, detail: "0 bytes".into() });
     link.push(Event::Notice(picture));

@@ -80,7 +80,7 @@ fn states() -> Vec<(&'static str, Make)> {
             let mut status = library(312);
             (status.failed, status.missing) = (3, 12);
             (status.folders[0].failed, status.folders[1].offline) = (3, true);
-            status.device_note = Some(DeviceNote::CpuOnly);
+            status.device_note = Some(DeviceNote::NoAdapter);
             link.push(Event::Library(status));
             link.push(job(JobState::Running, 3));
             window(&link, s)

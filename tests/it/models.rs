@@ -252,7 +252,7 @@ fn impossible_configurations_are_errors() {
 
 /// A CLIP folder with a vocabulary of its own, as `--model FOLDER` takes it: the
 /// golden weights with the word table of the real tokenizer.
-fn clip_folder() -> tempfile::TempDir {
+pub fn clip_folder() -> tempfile::TempDir {
     let dir = copy_of("clip");
     for name in ["vocab.json", "merges.txt"] {
         std::fs::copy(data("tokenizer/clip_bpe").join(name), dir.path().join(name)).unwrap();

@@ -355,7 +355,9 @@ catalogue! {
     SearchCost: "{photos} searched in {time}", "在 {time} 内搜索了 {photos}";
     SearchCostDetail: "Understanding the question took {encode}, comparing took {scan}", "理解问题用时 {encode}，比较用时 {scan}";
     DeviceRunsOn: "Runs on {device}", "运行于 {device}";
-    DeviceCpuOnly: "The models of this version run on the processor.", "此版本的模型在处理器上运行。";
+    DeviceNoAdapter: "The models run on the processor: no graphics card with a driver was found.", "模型在处理器上运行：未找到带驱动程序的显卡。";
+    DeviceOnlySoftware: "The models run on the processor: the only graphics adapter, {name}, is itself a program on the processor.", "模型在处理器上运行：唯一的图形适配器 {name} 本身就是处理器上的程序。";
+    DeviceGaveUp: "The models run on the processor, not on {name}: {reason}", "模型在处理器上运行，未使用 {name}：{reason}";
     ReadOnly: "Read only", "只读";
     ReadOnlyBody: "Another program is writing to this library, or its disk is read only. Searching works; nothing can be added.", "另一个程序正在写入此图库，或磁盘为只读。可以搜索，但不能添加内容。";
     FolderMany: "{n} folders", "{n} 个文件夹";

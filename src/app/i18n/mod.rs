@@ -100,10 +100,14 @@ impl Lang {
     }
 
     /// Why computing is not done by something better.
-    pub fn device_note(self, note: &DeviceNote) -> &str {
+    pub fn device_note(self, note: &DeviceNote) -> String {
         match note {
-            DeviceNote::CpuOnly => self.text(Msg::DeviceCpuOnly),
-            DeviceNote::Other(words) => words,
+            DeviceNote::NoAdapter => self.text(Msg::DeviceNoAdapter).to_owned(),
+            DeviceNote::OnlySoftware(name) => self.fill(Msg::DeviceOnlySoftware, &[("name", name)]),
+            DeviceNote::GaveUp { adapter, reason } => {
+                self.fill(Msg::DeviceGaveUp, &[("name", adapter), ("reason", reason)])
+            }
+            DeviceNote::Other(words) => words.clone(),
         }
     }
 

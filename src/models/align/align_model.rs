@@ -3,13 +3,14 @@
 //! Jia et al. 2021, <https://arxiv.org/abs/2102.05918>; parameter names and
 //! configuration as in Hugging Face's `AlignModel`. Must not know files.
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use serde::Deserialize;
 
 use crate::models::ModelError;
-use crate::models::ops::{Activation, Linear};
+use crate::models::ops::{Activation, Backend, Fetch};
 use crate::models::weights::View;
 
+use super::Pixels;
 use super::checkpoint::Towers;
 use super::efficientnet::{EfficientNet, EfficientNetConfig, Features};
 use crate::models::bert::{Bert, BertConfig, Tokens};
@@ -34,17 +35,18 @@ const TEXT_LIMIT: usize = 64;
 
 /// Both towers; the image tower has no projection, the text tower's leads to its width.
 #[derive(Debug)]
-pub struct AlignTowers {
-    vision: EfficientNet,
-    text: Bert,
-    projection: Linear,
+pub struct AlignTowers<B: Backend = Device> {
+    vision: EfficientNet<B>,
+    text: Bert<B>,
+    projection: B::Linear,
     temperature: f32,
     config: AlignConfig,
+    backend: B,
 }
 
-impl AlignTowers {
+impl<B: Backend> AlignTowers<B> {
     /// Loads all tensors of an `AlignModel`.
-    pub fn load(view: &View, config: AlignConfig, device: &Device) -> Result<Self, ModelError> {
+    pub fn load(view: &View, config: AlignConfig, backend: &B) -> Result<Self, ModelError> {
         let dim = config.projection_dim;
         if dim != config.vision_config.grid_channels() {
             let message = format!(
@@ -58,29 +60,30 @@ impl AlignTowers {
         text.ignore("pooler.dense.weight");
         text.ignore("pooler.dense.bias");
         Ok(Self {
-            vision: EfficientNet::load(&view.pp("vision_model"), config.vision_config.clone(), device)?,
-            text: Bert::load(&text, &config.text_config, device)?,
+            vision: EfficientNet::load(&view.pp("vision_model"), config.vision_config.clone(), backend)?,
+            text: Bert::load(&text, &config.text_config, backend)?,
             projection: view.pp("text_projection").linear(
                 config.text_config.hidden_size,
                 dim,
                 Activation::None,
-                device,
+                backend,
             )?,
             temperature: view.scalar("temperature")?,
             config,
+            backend: backend.clone(),
         })
     }
 
     /// Pixels `[batch, 3, height, width]`; the pooled vector is the image's feature.
-    pub fn image(&self, pixels: &Tensor) -> Result<Features, ModelError> {
+    pub fn image(&self, pixels: &B::Tensor) -> Result<Features<B::Tensor>, ModelError> {
         self.vision.forward(pixels)
     }
 
     /// Last hidden states and the projected vector.
-    pub fn text(&self, tokens: &Tokens) -> Result<(Tensor, Tensor), ModelError> {
+    pub fn text(&self, tokens: &Tokens) -> Result<(B::Tensor, B::Tensor), ModelError> {
         let hidden = self.text.forward(tokens)?;
-        let first = hidden.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
-        let features = self.projection.forward(&first)?;
+        let first: Vec<u32> = (0..tokens.batch).map(|row| (row * tokens.length) as u32).collect();
+        let features = B::product(&self.projection, &B::pick(&hidden, &first)?, None)?;
         Ok((hidden, features))
     }
 
@@ -90,7 +93,7 @@ impl AlignTowers {
     }
 }
 
-impl Towers for AlignTowers {
+impl<B: Backend> Towers for AlignTowers<B> {
     fn dim(&self) -> usize {
         self.config.projection_dim
     }
@@ -107,11 +110,16 @@ impl Towers for AlignTowers {
         self.text.max_length().min(TEXT_LIMIT)
     }
 
-    fn images(&self, pixels: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(self.image(pixels)?.pooled)
+    fn images(&self, batch: &[Pixels]) -> Result<Fetch, ModelError> {
+        let pixels = Pixels::stack(batch, self.image_side(), &self.backend)?;
+        B::fetch(&[&self.image(&pixels)?.pooled])
     }
 
-    fn texts(&self, rows: &[Vec<u32>]) -> Result<Tensor, ModelError> {
-        Ok(self.text(&Tokens::padded(rows, 0))?.1)
+    fn texts(&self, rows: &[Vec<u32>]) -> Result<Fetch, ModelError> {
+        B::fetch(&[&self.text(&Tokens::padded(rows, 0))?.1])
+    }
+
+    fn device(&self) -> &'static str {
+        self.backend.name()
     }
 }

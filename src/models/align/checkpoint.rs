@@ -5,12 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use image::RgbImage;
 
 use crate::domain::Embedding;
 use crate::models::ModelError;
 use crate::models::folder::{ModelFolder, fingerprint};
+use crate::models::ops::{Backend, Fetch};
 use crate::models::pack::PackManifest;
 use crate::models::preprocess::{self, Preprocess};
 use crate::models::tokenizer::Tokenizer;
@@ -18,7 +19,7 @@ use crate::models::weights::View;
 
 use super::align_model::AlignTowers;
 use super::clip::Clip;
-use super::{AlignModel, AlignSpec, Pixels};
+use super::{AlignModel, AlignSpec, Encoded, Pixels, Started};
 
 /// The two towers of one architecture.
 pub trait Towers: Send + Sync {
@@ -30,10 +31,12 @@ pub trait Towers: Send + Sync {
     fn vocab_size(&self) -> usize;
     /// Most ids in a text.
     fn text_limit(&self) -> usize;
-    /// `[batch, 3, side, side]` to `[batch, dim]`, not normalised.
-    fn images(&self, pixels: &Tensor) -> Result<Tensor, ModelError>;
-    /// Rows of ids to `[batch, dim]`, not normalised.
-    fn texts(&self, rows: &[Vec<u32>]) -> Result<Tensor, ModelError>;
+    /// Starts on `[batch, 3, side, side]`; one tensor comes back, `[batch, dim]`, not normalised.
+    fn images(&self, batch: &[Pixels]) -> Result<Fetch, ModelError>;
+    /// Starts on rows of ids; one tensor comes back, `[batch, dim]`, not normalised.
+    fn texts(&self, rows: &[Vec<u32>]) -> Result<Fetch, ModelError>;
+    /// Where they run.
+    fn device(&self) -> &'static str;
 }
 
 /// CLIP or ALIGN with their tokenizer and preprocessing.
@@ -42,20 +45,19 @@ struct Checkpoint<T> {
     towers: T,
     tokenizer: Tokenizer,
     preprocess: Preprocess,
-    device: Device,
 }
 
 /// Loads a folder of an architecture of the Align family. A pack's manifest, where
 /// there is one, names it.
-pub fn load(
+pub fn load<B: Backend>(
     folder: &Path,
     manifest: Option<&PackManifest>,
-    device: &Device,
+    backend: &B,
 ) -> Result<Box<dyn AlignModel>, ModelError> {
     let model = ModelFolder::open(folder)?;
     match model.kind.as_str() {
-        "clip" => checkpoint(&model, manifest, device, |view| Clip::load(view, model.config()?, device)),
-        "align" => checkpoint(&model, manifest, device, |view| AlignTowers::load(view, model.config()?, device)),
+        "clip" => checkpoint(&model, manifest, |view| Clip::load(view, model.config()?, backend)),
+        "align" => checkpoint(&model, manifest, |view| AlignTowers::load(view, model.config()?, backend)),
         other => Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
     }
 }
@@ -63,7 +65,6 @@ pub fn load(
 fn checkpoint<T: Towers + 'static>(
     model: &ModelFolder,
     manifest: Option<&PackManifest>,
-    device: &Device,
     towers: impl FnOnce(&View) -> Result<T, ModelError>,
 ) -> Result<Box<dyn AlignModel>, ModelError> {
     // The small files first: what is missing there is said before gigabytes are read.
@@ -99,7 +100,7 @@ fn checkpoint<T: Towers + 'static>(
         languages: described.languages,
         min_side: preprocess.min_side(),
     };
-    Ok(Box::new(Checkpoint { spec, towers, tokenizer, preprocess, device: device.clone() }))
+    Ok(Box::new(Checkpoint { spec, towers, tokenizer, preprocess }))
 }
 
 impl<T: Towers> AlignModel for Checkpoint<T> {
@@ -111,12 +112,16 @@ impl<T: Towers> AlignModel for Checkpoint<T> {
         Ok(Pixels(self.preprocess.apply(photo)?))
     }
 
-    fn encode_images(&self, batch: &[Pixels]) -> Result<Vec<Result<Embedding, ModelError>>, ModelError> {
+    fn encode_images(&self, batch: &[Pixels]) -> Result<Encoded, ModelError> {
+        self.start_images(batch)?()
+    }
+
+    fn start_images<'a>(&'a self, batch: &[Pixels]) -> Result<Started<'a>, ModelError> {
         if batch.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Box::new(|| Ok(Vec::new())));
         }
-        let pixels = Pixels::stack(batch, self.towers.image_side(), &self.device)?;
-        embeddings(&self.towers.images(&pixels)?)
+        let fetch = self.towers.images(batch)?;
+        Ok(Box::new(move || embeddings(&fetch.one()?)))
     }
 
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Embedding>, ModelError> {
@@ -124,15 +129,11 @@ impl<T: Towers> AlignModel for Checkpoint<T> {
             return Ok(Vec::new());
         }
         let rows = texts.iter().map(|text| self.tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
-        embeddings(&self.towers.texts(&rows)?)?.into_iter().collect()
+        embeddings(&self.towers.texts(&rows)?.one()?)?.into_iter().collect()
     }
 
     fn device(&self) -> &str {
-        match self.device {
-            Device::Cpu => "cpu",
-            Device::Cuda(_) => "cuda",
-            Device::Metal(_) => "metal",
-        }
+        self.towers.device()
     }
 }
 

@@ -3,13 +3,14 @@
 //! Radford et al. 2021, <https://arxiv.org/abs/2103.00020>; parameter names and
 //! configuration as in Hugging Face's `CLIPModel`. Must not know files.
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use serde::Deserialize;
 
 use crate::models::ModelError;
-use crate::models::ops::{Activation, LayerNorm, Linear, Mask, Padding, patches};
+use crate::models::ops::{Activation, Backend, Fetch, Mask, Padding};
 use crate::models::weights::{Table, View};
 
+use super::Pixels;
 use super::checkpoint::Towers;
 use super::transformer::{LayerSizes, Transformer};
 use crate::models::bert::Tokens;
@@ -94,62 +95,63 @@ impl Default for ClipVisionConfig {
 
 /// Both towers with their projections.
 #[derive(Debug)]
-pub struct Clip {
-    vision: VisionTower,
-    text: TextTower,
-    image_projection: Linear,
-    text_projection: Linear,
+pub struct Clip<B: Backend = Device> {
+    vision: VisionTower<B>,
+    text: TextTower<B>,
+    image_projection: B::Linear,
+    text_projection: B::Linear,
     /// Natural logarithm of what cosines are multiplied by.
     logit_scale: f32,
     config: ClipConfig,
-    device: Device,
+    backend: B,
 }
 
 /// A tower's last hidden states `[batch, length, width]` and its projected,
 /// not yet normalised vector `[batch, dim]`.
 #[derive(Clone, Debug)]
-pub struct TowerOutput {
-    pub hidden: Tensor,
-    pub features: Tensor,
+pub struct TowerOutput<T> {
+    pub hidden: T,
+    pub features: T,
 }
 
-impl Clip {
+impl<B: Backend> Clip<B> {
     /// Loads all tensors of a `CLIPModel`.
-    pub fn load(view: &View, config: ClipConfig, device: &Device) -> Result<Self, ModelError> {
+    pub fn load(view: &View, config: ClipConfig, backend: &B) -> Result<Self, ModelError> {
         let (text, vision, dim) = (&config.text_config, &config.vision_config, config.projection_dim);
         if dim == 0 || dim > 1 << 16 {
             return Err(candle_core::Error::Msg("the configuration holds a number out of range".into()).into());
         }
         Ok(Self {
-            vision: VisionTower::load(&view.pp("vision_model"), vision, device)?,
-            text: TextTower::load(&view.pp("text_model"), text, device)?,
-            image_projection: view.pp("visual_projection").linear_no_bias(vision.hidden_size, dim, device)?,
-            text_projection: view.pp("text_projection").linear_no_bias(text.hidden_size, dim, device)?,
+            vision: VisionTower::load(&view.pp("vision_model"), vision, backend)?,
+            text: TextTower::load(&view.pp("text_model"), text, backend)?,
+            image_projection: view.pp("visual_projection").linear_no_bias(vision.hidden_size, dim, backend)?,
+            text_projection: view.pp("text_projection").linear_no_bias(text.hidden_size, dim, backend)?,
             logit_scale: view.scalar("logit_scale")?,
             config,
-            device: device.clone(),
+            backend: backend.clone(),
         })
     }
 
     /// Pixels `[batch, 3, side, side]`.
-    pub fn image(&self, pixels: &Tensor) -> Result<TowerOutput, ModelError> {
+    pub fn image(&self, pixels: &B::Tensor) -> Result<TowerOutput<B::Tensor>, ModelError> {
         let hidden = self.vision.forward(pixels)?;
-        let pooled = self.vision.post_norm.forward(&hidden.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?)?;
-        Ok(TowerOutput { features: self.image_projection.forward(&pooled)?, hidden })
+        let (batch, length) = (B::dims(&hidden)[0] as u32, B::dims(&hidden)[1] as u32);
+        let classes: Vec<u32> = (0..batch).map(|i| i * length).collect();
+        let pooled = B::normalise(&self.vision.post_norm, &B::pick(&hidden, &classes)?)?;
+        Ok(TowerOutput { features: B::product(&self.image_projection, &pooled, None)?, hidden })
     }
 
     /// Token ids, cut to the tower's length already.
-    pub fn text(&self, tokens: &Tokens) -> Result<TowerOutput, ModelError> {
-        let hidden = self.text.forward(tokens, &self.device)?;
+    pub fn text(&self, tokens: &Tokens) -> Result<TowerOutput<B::Tensor>, ModelError> {
+        let hidden = self.text.forward(tokens, &self.backend)?;
         let ends: Vec<u32> = tokens
             .ids
             .chunks(tokens.length.max(1))
             .enumerate()
             .map(|(row, ids)| (row * tokens.length + self.end(ids)) as u32)
             .collect();
-        let flat = hidden.flatten(0, 1)?;
-        let pooled = flat.index_select(&Tensor::from_vec(ends, tokens.batch, &self.device)?, 0)?;
-        Ok(TowerOutput { features: self.text_projection.forward(&pooled)?, hidden })
+        let pooled = B::pick(&hidden, &ends)?;
+        Ok(TowerOutput { features: B::product(&self.text_projection, &pooled, None)?, hidden })
     }
 
     /// What cosines are multiplied by.
@@ -170,7 +172,7 @@ impl Clip {
     }
 }
 
-impl Towers for Clip {
+impl<B: Backend> Towers for Clip<B> {
     fn dim(&self) -> usize {
         self.config.projection_dim
     }
@@ -187,32 +189,37 @@ impl Towers for Clip {
         self.config.text_config.max_position_embeddings
     }
 
-    fn images(&self, pixels: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(self.image(pixels)?.features)
+    fn images(&self, batch: &[Pixels]) -> Result<Fetch, ModelError> {
+        let pixels = Pixels::stack(batch, self.image_side(), &self.backend)?;
+        B::fetch(&[&self.image(&pixels)?.features])
     }
 
-    fn texts(&self, rows: &[Vec<u32>]) -> Result<Tensor, ModelError> {
+    fn texts(&self, rows: &[Vec<u32>]) -> Result<Fetch, ModelError> {
         // What stands behind the end token has no influence: attention is causal.
         let mut tokens = Tokens::padded(rows, 0);
         tokens.mask.fill(1);
-        Ok(self.text(&tokens)?.features)
+        B::fetch(&[&self.text(&tokens)?.features])
+    }
+
+    fn device(&self) -> &'static str {
+        self.backend.name()
     }
 }
 
 #[derive(Debug)]
-struct VisionTower {
-    patch: Linear,
+struct VisionTower<B: Backend> {
+    patch: B::Linear,
     patch_size: usize,
     image_size: usize,
-    class: Tensor,
-    positions: Tensor,
-    pre_norm: LayerNorm,
-    layers: Transformer,
-    post_norm: LayerNorm,
+    /// Positions `[1 + patches, width]`, the class embedding added to the first.
+    positions: B::Tensor,
+    pre_norm: B::LayerNorm,
+    layers: Transformer<B>,
+    post_norm: B::LayerNorm,
 }
 
-impl VisionTower {
-    fn load(view: &View, c: &ClipVisionConfig, device: &Device) -> Result<Self, ModelError> {
+impl<B: Backend> VisionTower<B> {
+    fn load(view: &View, c: &ClipVisionConfig, backend: &B) -> Result<Self, ModelError> {
         let sane =
             c.num_channels == 3 && (1..=1 << 13).contains(&c.image_size) && (1..=c.image_size).contains(&c.patch_size);
         if !sane {
@@ -230,45 +237,46 @@ impl VisionTower {
         let embeddings = view.pp("embeddings");
         let kernel =
             embeddings.kernel("patch_embedding.weight", &[width, c.num_channels, c.patch_size, c.patch_size])?;
+        let mut positions = embeddings.numbers("position_embedding.weight", &[grid * grid + 1, width])?;
+        for (position, class) in positions.iter_mut().zip(embeddings.vec("class_embedding", width)?) {
+            *position += class;
+        }
         Ok(Self {
-            patch: Linear::new(&kernel, None, Activation::None, device)?,
+            patch: backend.linear(&kernel, None, Activation::None)?,
             patch_size: c.patch_size,
             image_size: c.image_size,
-            class: embeddings.tensor("class_embedding", &[width], device)?,
-            positions: embeddings.tensor("position_embedding.weight", &[grid * grid + 1, width], device)?,
-            pre_norm: view.pp("pre_layrnorm").layer_norm(width, eps, device)?,
-            layers: Transformer::load(&view.pp("encoder"), sizes, device)?,
-            post_norm: view.pp("post_layernorm").layer_norm(width, eps, device)?,
+            positions: backend.tensor(positions, &[grid * grid + 1, width])?,
+            pre_norm: view.pp("pre_layrnorm").layer_norm(width, eps, backend)?,
+            layers: Transformer::load(&view.pp("encoder"), sizes, backend)?,
+            post_norm: view.pp("post_layernorm").layer_norm(width, eps, backend)?,
         })
     }
 
-    fn forward(&self, pixels: &Tensor) -> Result<Tensor, ModelError> {
-        let (batch, _, h, w) = pixels.dims4()?;
-        if (h, w) != (self.image_size, self.image_size) {
-            let message = format!("pictures of {w}x{h} where the tower wants {0}x{0}", self.image_size);
+    fn forward(&self, pixels: &B::Tensor) -> Result<B::Tensor, ModelError> {
+        let side = self.image_size;
+        if !matches!(B::dims(pixels), [_, 3, h, w] if (*h, *w) == (side, side)) {
+            let message = format!("pixels of {:?} where the tower wants {side}x{side}", B::dims(pixels));
             return Err(candle_core::Error::Msg(message).into());
         }
-        let grid = self
-            .patch
-            .forward(&patches(pixels, self.patch_size, self.patch_size, Padding::default())?)?
-            .flatten(1, 2)?;
-        let class = self.class.reshape((1, 1, ()))?.expand((batch, 1, self.patch.out_dim()))?;
-        let x = Tensor::cat(&[&class, &grid], 1)?.broadcast_add(&self.positions)?;
-        Ok(self.layers.forward(&self.pre_norm.forward(&x)?, &Mask::none())?)
+        let size = self.patch_size;
+        let grid = B::product(&self.patch, &B::patches(pixels, size, size, Padding::default())?, None)?;
+        let x = B::on_positions(&grid, &self.positions)?;
+        drop(grid);
+        self.layers.forward(&B::normalise(&self.pre_norm, &x)?, &Mask::none())
     }
 }
 
 #[derive(Debug)]
-struct TextTower {
+struct TextTower<B: Backend> {
     words: Table,
     positions: Vec<f32>,
     max_length: usize,
-    layers: Transformer,
-    norm: LayerNorm,
+    layers: Transformer<B>,
+    norm: B::LayerNorm,
 }
 
-impl TextTower {
-    fn load(view: &View, c: &ClipTextConfig, device: &Device) -> Result<Self, ModelError> {
+impl<B: Backend> TextTower<B> {
+    fn load(view: &View, c: &ClipTextConfig, backend: &B) -> Result<Self, ModelError> {
         let width = c.hidden_size;
         let sizes = LayerSizes {
             width,
@@ -283,12 +291,12 @@ impl TextTower {
             words: embeddings.table("token_embedding.weight", c.vocab_size, width)?,
             positions: embeddings.numbers("position_embedding.weight", &[c.max_position_embeddings, width])?,
             max_length: c.max_position_embeddings,
-            layers: Transformer::load(&view.pp("encoder"), sizes, device)?,
-            norm: view.pp("final_layer_norm").layer_norm(width, c.layer_norm_eps, device)?,
+            layers: Transformer::load(&view.pp("encoder"), sizes, backend)?,
+            norm: view.pp("final_layer_norm").layer_norm(width, c.layer_norm_eps, backend)?,
         })
     }
 
-    fn forward(&self, tokens: &Tokens, device: &Device) -> Result<Tensor, ModelError> {
+    fn forward(&self, tokens: &Tokens, backend: &B) -> Result<B::Tensor, ModelError> {
         let (width, length) = (self.words.cols(), tokens.length);
         if length == 0 || length > self.max_length || tokens.ids.len() != tokens.batch * length {
             return Err(candle_core::Error::Msg(format!(
@@ -304,8 +312,8 @@ impl TextTower {
                 *v += p;
             }
         }
-        let x = Tensor::from_vec(sum, (tokens.batch, length, width), device)?;
+        let x = backend.tensor(sum, &[tokens.batch, length, width])?;
         let mask = Mask::keys(&tokens.mask, tokens.batch, length).and_causal();
-        Ok(self.norm.forward(&self.layers.forward(&x, &mask)?)?)
+        B::normalise(&self.norm, &self.layers.forward(&x, &mask)?)
     }
 }

@@ -5,11 +5,11 @@
 //! Hugging Face's `EfficientNetModel` and `AlignVisionModel`. Batch norm is folded
 //! into the convolutions at load. Must not know heads or preprocessing.
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use serde::Deserialize;
 
 use crate::models::ModelError;
-use crate::models::ops::{Activation, Depthwise, Linear, Matrix, MbConv, Padding, SqueezeExcite, mean_pool, patches};
+use crate::models::ops::{Activation, Backend, Matrix, MbConv, Padding, SqueezeExcite};
 use crate::models::weights::View;
 
 /// Sizes and habits of one EfficientNet; the names and defaults are those of `AlignVisionConfig`.
@@ -176,27 +176,26 @@ impl EfficientNetConfig {
 
 /// What the tower sees in a batch of images.
 #[derive(Clone, Debug)]
-pub struct Features {
+pub struct Features<T> {
     /// `[batch, height, width, channels]` after the last layer.
-    pub grid: Tensor,
+    pub grid: T,
     /// `[batch, channels]`: the grid's mean (or largest numbers, as configured).
-    pub pooled: Tensor,
+    pub pooled: T,
 }
 
 /// The tower.
 #[derive(Debug)]
-pub struct EfficientNet {
-    stem: Linear,
-    blocks: Vec<(MbConv, BlockSize, bool)>,
-    top: Option<Linear>,
+pub struct EfficientNet<B: Backend = Device> {
+    stem: B::Linear,
+    blocks: Vec<(MbConv<B>, BlockSize, bool)>,
+    top: Option<B::Linear>,
     config: EfficientNetConfig,
-    device: Device,
 }
 
-impl EfficientNet {
+impl<B: Backend> EfficientNet<B> {
     /// Loads the tensors below `vision_model` (or wherever `view` points):
     /// `embeddings`, `encoder.blocks` and, with a top, `encoder.top_conv` and `encoder.top_bn`.
-    pub fn load(view: &View, config: EfficientNetConfig, device: &Device) -> Result<Self, ModelError> {
+    pub fn load(view: &View, config: EfficientNetConfig, backend: &B) -> Result<Self, ModelError> {
         config.check().map_err(candle_core::Error::Msg)?;
         let (act, eps) = (config.hidden_act, config.batch_norm_eps);
         let embeddings = view.pp("embeddings");
@@ -207,21 +206,21 @@ impl EfficientNet {
             &[config.stem(), config.num_channels, 3, 3],
             eps,
             act,
-            device,
+            backend,
         )?;
         let encoder = view.pp("encoder");
         let mut blocks = Vec::new();
         for (i, size) in config.blocks().into_iter().enumerate() {
             let symmetric = config.depthwise_padding.contains(&i);
-            let loaded = load_block(&encoder.pp("blocks").pp(i), size, &config, device)?;
+            let loaded = load_block(&encoder.pp("blocks").pp(i), size, &config, backend)?;
             blocks.push((loaded, size, symmetric));
         }
         let channels = config.round(config.out_channels.last().copied().unwrap_or(0));
         let top = match config.top {
-            Some(n) => Some(folded(&encoder, "top_conv.weight", "top_bn", &[n, channels, 1, 1], eps, act, device)?),
+            Some(n) => Some(folded(&encoder, "top_conv.weight", "top_bn", &[n, channels, 1, 1], eps, act, backend)?),
             None => None,
         };
-        Ok(Self { stem, blocks, top, config, device: device.clone() })
+        Ok(Self { stem, blocks, top, config })
     }
 
     /// Sizes and habits.
@@ -230,29 +229,21 @@ impl EfficientNet {
     }
 
     /// Normalised pixels `[batch, 3, height, width]` to features.
-    pub fn forward(&self, pixels: &Tensor) -> Result<Features, ModelError> {
-        let batch = pixels.dims4()?.0;
-        // A few images at a time: what one layer leaves is still in the cache for the next.
-        let group = if self.device.is_cpu() { rayon::current_num_threads().max(2) } else { batch };
-        let mut grids = Vec::new();
-        for start in (0..batch).step_by(group.max(1)) {
-            grids.push(self.grid(&pixels.narrow(0, start, group.min(batch - start))?)?);
-        }
-        let grid = if grids.len() == 1 { grids.remove(0) } else { Tensor::cat(&grids, 0)? };
-        let pooled = match self.config.pooling_type {
-            Pooling::Mean => mean_pool(&grid)?,
-            Pooling::Max => grid.flatten(1, 2)?.max(1)?,
-        };
+    pub fn forward(&self, pixels: &B::Tensor) -> Result<Features<B::Tensor>, ModelError> {
+        let grid = B::in_groups(pixels, &|group| self.grid(group))?;
+        let pooled = B::pool(&grid, self.config.pooling_type == Pooling::Max)?;
         Ok(Features { grid, pooled })
     }
 
-    fn grid(&self, pixels: &Tensor) -> Result<Tensor, ModelError> {
-        let (_, _, h, w) = pixels.dims4()?;
+    fn grid(&self, pixels: &B::Tensor) -> Result<B::Tensor, ModelError> {
+        let &[_, _, h, w] = B::dims(pixels) else {
+            return Err(candle_core::Error::Msg(format!("pixels of shape {:?}", B::dims(pixels))).into());
+        };
         let pad = if self.config.same_padding { Padding::same((h, w), 3, 2) } else { Padding::sides(0, 1) };
-        let mut x = self.stem.forward(&patches(pixels, 3, 2, pad)?)?;
+        let mut x = B::product(&self.stem, &B::patches(pixels, 3, 2, pad)?, None)?;
         for (block, size, symmetric) in &self.blocks {
             let half = size.kernel / 2;
-            let (_, h, w, _) = x.dims4()?;
+            let (h, w) = (B::dims(&x)[1], B::dims(&x)[2]);
             let pad = if self.config.same_padding {
                 Padding::same((h, w), size.kernel, size.stride)
             } else if size.stride == 1 || *symmetric {
@@ -260,28 +251,28 @@ impl EfficientNet {
             } else {
                 Padding::sides(half.saturating_sub(1), half)
             };
-            x = block.forward(&x, pad)?;
+            x = B::mbconv(block, &x, pad)?;
         }
         Ok(match &self.top {
-            Some(top) => top.forward(&x)?,
+            Some(top) => B::product(top, &x, None)?,
             None => x,
         })
     }
 }
 
-fn load_block(
+fn load_block<B: Backend>(
     view: &View,
     size: BlockSize,
     config: &EfficientNetConfig,
-    device: &Device,
-) -> Result<MbConv, ModelError> {
+    backend: &B,
+) -> Result<MbConv<B>, ModelError> {
     let (act, eps) = (config.hidden_act, config.batch_norm_eps);
     let wide = size.inputs * size.expand;
     let expand = if size.expand == 1 {
         None
     } else {
         let shape = [wide, size.inputs, 1, 1];
-        Some(folded(&view.pp("expansion"), "expand_conv.weight", "expand_bn", &shape, eps, act, device)?)
+        Some(folded(&view.pp("expansion"), "expand_conv.weight", "expand_bn", &shape, eps, act, backend)?)
     };
     let dw = view.pp("depthwise_conv");
     let mut kernel = dw.numbers("depthwise_conv.weight", &[wide, 1, size.kernel, size.kernel])?;
@@ -290,9 +281,9 @@ fn load_block(
     let squeeze = if config.squeeze_expansion_ratio > 0.0 {
         let se = view.pp("squeeze_excite");
         let narrow = ((size.inputs as f64 * config.squeeze_expansion_ratio) as usize).max(1);
-        let layer = |name: &str, n: usize, k: usize, act| -> Result<Linear, ModelError> {
+        let layer = |name: &str, n: usize, k: usize, act| -> Result<B::Linear, ModelError> {
             let weight = se.kernel(&format!("{name}.weight"), &[n, k, 1, 1])?;
-            Ok(Linear::new(&weight, Some(&se.vec(&format!("{name}.bias"), n)?), act, device)?)
+            backend.linear(&weight, Some(&se.vec(&format!("{name}.bias"), n)?), act)
         };
         Some(SqueezeExcite {
             reduce: layer("reduce", narrow, wide, act)?,
@@ -303,26 +294,26 @@ fn load_block(
     };
     let shape = [size.outputs, wide, 1, 1];
     let project =
-        folded(&view.pp("projection"), "project_conv.weight", "project_bn", &shape, eps, Activation::None, device)?;
-    let depthwise = Depthwise::new(&kernel, &shift, size.kernel, size.stride, act, device)?;
+        folded(&view.pp("projection"), "project_conv.weight", "project_bn", &shape, eps, Activation::None, backend)?;
+    let depthwise = backend.depthwise(&kernel, &shift, size.kernel, size.stride, act)?;
     Ok(MbConv { expand, depthwise, squeeze, project, residual: size.residual })
 }
 
 /// A convolution without bias and the batch norm after it, as one layer.
-fn folded(
+fn folded<B: Backend>(
     view: &View,
     conv: &str,
     norm: &str,
     shape: &[usize],
     eps: f64,
     act: Activation,
-    device: &Device,
-) -> Result<Linear, ModelError> {
+    backend: &B,
+) -> Result<B::Linear, ModelError> {
     let kernel = view.kernel(conv, shape)?;
     let (scale, shift) = batch_norm(&view.pp(norm), shape[0], eps)?;
     let mut numbers = kernel.to_f32();
     scale_rows(&mut numbers, &scale);
-    Ok(Linear::new(&Matrix::f32(kernel.rows, kernel.cols, numbers), Some(&shift), act, device)?)
+    backend.linear(&Matrix::f32(kernel.rows, kernel.cols, numbers), Some(&shift), act)
 }
 
 fn scale_rows(numbers: &mut [f32], scale: &[f32]) {

@@ -14,15 +14,14 @@ use image::RgbImage;
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use crate::device::DeviceKind;
 use crate::domain::{Calibration, Embedding};
 use crate::models::ModelError;
-use crate::models::ops::{Activation, Linear, with_slice};
+use crate::models::ops::{Activation, Backend, Linear, with_slice};
 use crate::models::pack::{MANIFEST, Pack};
 use crate::models::tokenizer::Tokenizer;
 use crate::models::weights::Weights;
 
-use super::{AlignModel, AlignSpec, Pixels};
+use super::{AlignModel, AlignSpec, Encoded, Pixels, Started};
 use crate::models::bert::{Bert, BertConfig, Tokens};
 
 mod heads;
@@ -61,12 +60,12 @@ struct TextSettings {
     pad_token: String,
 }
 
-/// The built-in model.
+/// The built-in model. Its heads are small and stay on the CPU, wherever the towers are.
 #[derive(Debug)]
-pub struct LiteAlign {
+pub struct LiteAlign<B: Backend = Device> {
     spec: AlignSpec,
-    image: ImageTower,
-    text: Bert,
+    image: ImageTower<B>,
+    text: Bert<B>,
     tokenizer: Tokenizer,
     prefix: String,
     pad: u32,
@@ -74,12 +73,11 @@ pub struct LiteAlign {
     class_names: Vec<f32>,
     class_map: Linear,
     calibration: Option<Calibration>,
-    device: Device,
 }
 
-impl LiteAlign {
+impl<B: Backend> LiteAlign<B> {
     /// Loads a pack whose architecture is `lite-align`; strict about every tensor.
-    pub fn load(pack: &Pack, device: &Device) -> Result<Self, ModelError> {
+    pub fn load(pack: &Pack, backend: &B) -> Result<Self, ModelError> {
         let manifest = &pack.manifest;
         let path = pack.folder.join(MANIFEST);
         let config = |detail: String| ModelError::Config { path: path.clone(), detail };
@@ -96,8 +94,8 @@ impl LiteAlign {
         let files = ["image.safetensors", "text.safetensors", "heads.safetensors"];
         let weights = Weights::open(&files.map(|f| pack.file(f)).into_iter().collect::<Result<Vec<_>, _>>()?)?;
         let root = weights.root();
-        let image = ImageTower::load(pack, &root, device)?;
-        let text = Bert::load(&root.pp("text_model"), &extra.text_config, device)?;
+        let image = ImageTower::load(pack, &root, backend)?;
+        let text = Bert::load(&root.pp("text_model"), &extra.text_config, backend)?;
         let tokenizer =
             Tokenizer::from_file(&pack.file("tokenizer.json")?, extra.text.max_tokens.min(text.max_length()))?;
         tokenizer.check_rows(text.vocab_size())?;
@@ -105,9 +103,9 @@ impl LiteAlign {
         let pad = pad.ok_or_else(|| config(format!("the tokenizer has no `{}`", extra.text.pad_token)))?;
         let classes = root.pp("classes");
         let model = Self {
-            heads: Heads::load(&root, extra.members, image.channels(), device)?,
+            heads: Heads::load(&root, extra.members, image.channels(), &Device::Cpu)?,
             class_names: classes.numbers("names", &[CLASSES, WIDTH])?,
-            class_map: classes.pp("map").linear(WIDTH, WIDTH, Activation::None, device)?,
+            class_map: classes.pp("map").linear(WIDTH, WIDTH, Activation::None, &Device::Cpu)?,
             spec: AlignSpec {
                 id: manifest.id.clone(),
                 weights_hash: pack.weights_hash(),
@@ -120,7 +118,6 @@ impl LiteAlign {
             prefix: extra.text.prefix,
             tokenizer,
             pad,
-            device: device.clone(),
             image,
             text,
         };
@@ -157,7 +154,7 @@ impl LiteAlign {
     }
 }
 
-impl AlignModel for LiteAlign {
+impl<B: Backend> AlignModel for LiteAlign<B> {
     fn spec(&self) -> &AlignSpec {
         &self.spec
     }
@@ -166,14 +163,22 @@ impl AlignModel for LiteAlign {
         self.image.prepare(photo)
     }
 
-    fn encode_images(&self, batch: &[Pixels]) -> Result<Vec<Result<Embedding, ModelError>>, ModelError> {
+    fn encode_images(&self, batch: &[Pixels]) -> Result<Encoded, ModelError> {
+        self.start_images(batch)?()
+    }
+
+    fn start_images<'a>(&'a self, batch: &[Pixels]) -> Result<Started<'a>, ModelError> {
         if batch.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Box::new(|| Ok(Vec::new())));
         }
         let features = self.image.features(batch)?;
-        let first = self.heads.image(&features.grid, &features.pooled)?;
-        let second = self.class_channel(&features.pooled)?;
-        Ok(first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE)).collect())
+        let fetch = B::fetch(&[&features.grid, &features.pooled])?;
+        Ok(Box::new(move || {
+            let [grid, pooled] = &fetch.wait()?[..] else { return Ok(Vec::new()) };
+            let first = self.heads.image(grid, pooled)?;
+            let second = self.class_channel(pooled)?;
+            Ok(first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE)).collect())
+        }))
     }
 
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Embedding>, ModelError> {
@@ -183,19 +188,19 @@ impl AlignModel for LiteAlign {
         let ids: Result<Vec<_>, _> =
             texts.iter().map(|t| self.tokenizer.encode(&format!("{}{t}", self.prefix))).collect();
         let tokens = Tokens::padded(&ids?, self.pad);
-        let hidden = self.text.forward(&tokens)?;
+        let hidden = B::fetch(&[&self.text.forward(&tokens)?])?.one()?;
         let sentences = with_slice(&hidden, |hidden, _| {
             let rows = hidden.chunks(tokens.length * WIDTH).zip(tokens.mask.chunks(tokens.length));
             Ok(rows.flat_map(|(states, mask)| sentence(states, mask)).collect::<Vec<f32>>())
         })?;
-        let first = self.heads.text(&sentences, &self.device)?;
-        let second = self.class_map.forward(&Tensor::from_vec(sentences, (texts.len(), WIDTH), &self.device)?)?;
+        let first = self.heads.text(&sentences, &Device::Cpu)?;
+        let second = self.class_map.forward(&Tensor::from_vec(sentences, (texts.len(), WIDTH), &Device::Cpu)?)?;
         let second = unit_rows(&second)?;
         first.into_iter().zip(second).map(|(u, c)| joint(u, &c, self.share_of(&c))).collect()
     }
 
     fn device(&self) -> &str {
-        DeviceKind::Cpu.name()
+        self.image.device()
     }
 
     fn calibration(&self) -> Option<&Calibration> {

@@ -4,6 +4,7 @@
 //! architecture implements it. Must not touch SQL, the window or people's folders.
 
 pub mod align_model;
+mod card;
 pub mod checkpoint;
 pub mod clip;
 pub mod efficientnet;
@@ -14,15 +15,18 @@ pub mod transformer;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use image::RgbImage;
 
-use crate::device::{DeviceKind, DeviceRequest};
+use crate::device::{DeviceKind, DeviceNote, DeviceRequest};
 use crate::domain::{Calibration, Embedding};
+use crate::gpu::Precision;
 
 use super::ModelError;
+use super::ops::Backend;
 use super::pack::{MANIFEST, Pack};
 
+pub use card::{Placed, least_cosine, self_test};
 pub use stub::StubAlign;
 
 /// What a model is, as read from its pack.
@@ -48,7 +52,7 @@ pub struct Pixels(pub Vec<f32>);
 
 impl Pixels {
     /// One tensor `[batch, 3, side, side]`.
-    pub fn stack(batch: &[Self], side: usize, device: &Device) -> Result<Tensor, ModelError> {
+    pub fn stack<B: Backend>(batch: &[Self], side: usize, backend: &B) -> Result<B::Tensor, ModelError> {
         let mut all = Vec::with_capacity(batch.len() * 3 * side * side);
         for Self(pixels) in batch {
             if pixels.len() != 3 * side * side {
@@ -57,9 +61,16 @@ impl Pixels {
             }
             all.extend_from_slice(pixels);
         }
-        Ok(Tensor::from_vec(all, (batch.len(), 3, side, side), device)?)
+        backend.tensor(all, &[batch.len(), 3, side, side])
     }
 }
+
+/// One embedding for each image, in order. A vector that is not finite is an error of that
+/// image alone.
+pub type Encoded = Vec<Result<Embedding, ModelError>>;
+
+/// Images that a device may still be at work on; calling it waits for them.
+pub type Started<'a> = Box<dyn FnOnce() -> Result<Encoded, ModelError> + 'a>;
 
 /// Two towers into one joint space. Implementations are `Sync`: preparing runs
 /// on the decode threads, encoding on the compute thread.
@@ -70,9 +81,14 @@ pub trait AlignModel: Send + Sync {
     /// Resize, crop and normalise one upright photo, as the model's own files say.
     fn prepare(&self, photo: &RgbImage) -> Result<Pixels, ModelError>;
 
-    /// One embedding for each image, in order. A vector that is not finite is an
-    /// error of that image alone.
-    fn encode_images(&self, batch: &[Pixels]) -> Result<Vec<Result<Embedding, ModelError>>, ModelError>;
+    /// Images to embeddings.
+    fn encode_images(&self, batch: &[Pixels]) -> Result<Encoded, ModelError>;
+
+    /// The same, where the device lets the caller prepare the next batch meanwhile.
+    fn start_images<'a>(&'a self, batch: &[Pixels]) -> Result<Started<'a>, ModelError> {
+        let done = self.encode_images(batch)?;
+        Ok(Box::new(move || Ok(done)))
+    }
 
     /// One embedding for each text, in order. Over-long texts are cut to the model's limit.
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Embedding>, ModelError>;
@@ -84,14 +100,37 @@ pub trait AlignModel: Send + Sync {
 
     /// Where it really runs: `cpu`, `wgpu`, `cuda`, `metal`.
     fn device(&self) -> &str;
+
+    /// Why it does not run on something better.
+    fn device_note(&self) -> Option<DeviceNote> {
+        None
+    }
 }
 
 /// Loads a pack, or a model folder as Hugging Face publishes it, of the Align family.
 pub fn load(folder: &Path, device: DeviceRequest) -> Result<Arc<dyn AlignModel>, ModelError> {
-    let DeviceKind::Cpu = device.choose().map_err(|e| ModelError::Device(e.to_string()))?.kind;
-    let cpu = candle_core::Device::Cpu;
+    load_in(folder, device, Precision::F16)
+}
+
+/// The same with weights in that precision on a graphics card (where it has it).
+pub fn load_in(folder: &Path, device: DeviceRequest, precision: Precision) -> Result<Arc<dyn AlignModel>, ModelError> {
+    let choice = device.choose().map_err(|e| ModelError::Device(e.to_string()))?;
+    match (choice.kind, choice.adapter) {
+        (DeviceKind::Wgpu, Some(adapter)) => card::load(folder, device, adapter, precision),
+        (kind, _) => {
+            let model = load_on(folder, &candle_device(kind)?)?;
+            Ok(match choice.note {
+                Some(note) => Arc::new(Placed::on_cpu(folder, model, Some(note))),
+                None => model,
+            })
+        }
+    }
+}
+
+/// Loads onto one back end, come what may.
+pub fn load_on<B: Backend>(folder: &Path, backend: &B) -> Result<Arc<dyn AlignModel>, ModelError> {
     if !folder.join(MANIFEST).is_file() {
-        return Ok(Arc::from(checkpoint::load(folder, None, &cpu)?));
+        return Ok(Arc::from(checkpoint::load(folder, None, backend)?));
     }
     let pack = Pack::open(folder)?;
     let manifest = &pack.manifest;
@@ -104,9 +143,19 @@ pub fn load(folder: &Path, device: DeviceRequest) -> Result<Arc<dyn AlignModel>,
             for file in &manifest.files {
                 pack.file(&file.name)?;
             }
-            Ok(Arc::from(checkpoint::load(folder, Some(manifest), &cpu)?))
+            Ok(Arc::from(checkpoint::load(folder, Some(manifest), backend)?))
         }
-        "lite-align" => Ok(Arc::new(lite::LiteAlign::load(&pack, &cpu)?)),
+        "lite-align" => Ok(Arc::new(lite::LiteAlign::load(&pack, backend)?)),
         other => Err(ModelError::Architecture { path: folder.to_owned(), name: other.to_owned() }),
     }
+}
+
+/// The device of candle's that stands behind a kind; `wgpu` is none of them.
+pub(super) fn candle_device(kind: DeviceKind) -> Result<Device, ModelError> {
+    let opened = match kind {
+        DeviceKind::Cpu | DeviceKind::Wgpu => Ok(Device::Cpu),
+        DeviceKind::Cuda => Device::new_cuda(0),
+        DeviceKind::Metal => Device::new_metal(0),
+    };
+    opened.map_err(|error| ModelError::Device(format!("the device `{}` cannot be had: {error}", kind.name())))
 }

@@ -135,6 +135,13 @@ pub trait FuseModel: Send + Sync {
     fn match_scores(&self, pairs: &[(&Regions, &str)]) -> Result<Vec<f32>, ModelError>;
 }
 
+/// Why another device cannot be had.
+pub(super) fn on_cpu_only(device: &str) -> ModelError {
+    ModelError::Device(format!(
+        "the device `{device}` cannot be had for this model: those that caption, answer and match run on the CPU only"
+    ))
+}
+
 /// Why a model of features alone cannot look at a photo, and what would work.
 pub fn needs_features(spec: &FuseSpec) -> ModelError {
     ModelError::Unable(format!(
@@ -146,7 +153,12 @@ pub fn needs_features(spec: &FuseSpec) -> ModelError {
 /// Loads a pack, or a model folder of one of the published systems. `align` is the Align pack that
 /// the manifest names, for a model that looks through its tower (`catalogue::load_fuse` finds it).
 pub fn load(folder: &Path, align: Option<&Path>, device: DeviceRequest) -> Result<Arc<dyn FuseModel>, ModelError> {
-    let DeviceKind::Cpu = device.choose().map_err(|e| ModelError::Device(e.to_string()))?.kind;
+    // Nobody who leaves the choice to the program need know of a card here.
+    if device != DeviceRequest::Auto
+        && device.choose().map_err(|e| ModelError::Device(e.to_string()))?.kind != DeviceKind::Cpu
+    {
+        return Err(on_cpu_only(device.name()));
+    }
     if !folder.join(MANIFEST).is_file() {
         return Ok(Arc::new(system::System::load(folder, None, None)?));
     }

@@ -53,6 +53,16 @@ impl Mask {
         Ok(Self { add: Some((add.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, [b, q, k])), causal: false })
     }
 
+    /// What is added to each key `[batch, keys]`, and whether it is causal: all that self-attention
+    /// of the towers needs. An error for masks that differ from query to query.
+    pub fn by_key(&self) -> Result<(Option<&[f32]>, bool)> {
+        match &self.add {
+            None => Ok((None, self.causal)),
+            Some((add, [_, 1, _])) => Ok((Some(add), self.causal)),
+            Some((_, dims)) => candle_core::bail!("an attention mask of {dims:?} on a graphics card"),
+        }
+    }
+
     /// This mask, and also causal.
     pub fn and_causal(mut self) -> Self {
         self.causal = true;

@@ -4,31 +4,31 @@
 //! which needs a mean over the whole image, excepted).
 #![allow(unsafe_code, reason = "part of the vector kernels")]
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::depthwise::{Depthwise, MAX_KERNEL, Padding};
+use super::depthwise::{MAX_KERNEL, Padding};
 use super::gemm::{Gemm, Panels, Shared};
-use super::simd::Backend;
-use super::{Activation, Linear, with_slice};
+use super::simd::Backend as Vectors;
+use super::{Activation, Backend, with_slice};
 
 /// Scales channels by a small network over their means.
 #[derive(Debug)]
-pub struct SqueezeExcite {
+pub struct SqueezeExcite<B: Backend = Device> {
     /// To the narrow layer, with its activation.
-    pub reduce: Linear,
+    pub reduce: B::Linear,
     /// Back to all channels, with a sigmoid.
-    pub expand: Linear,
+    pub expand: B::Linear,
 }
 
 /// `x + project(excite(depthwise(expand(x))))`, each with batch norm folded in.
 #[derive(Debug)]
-pub struct MbConv {
+pub struct MbConv<B: Backend = Device> {
     /// Absent where the block does not widen.
-    pub expand: Option<Linear>,
-    pub depthwise: Depthwise,
-    pub squeeze: Option<SqueezeExcite>,
-    pub project: Linear,
+    pub expand: Option<B::Linear>,
+    pub depthwise: B::Depthwise,
+    pub squeeze: Option<SqueezeExcite<B>>,
+    pub project: B::Linear,
     /// Adds the input to the output.
     pub residual: bool,
 }
@@ -58,7 +58,7 @@ impl MbConv {
             candle_core::bail!("inverted residual block over {:?}", x.dims())
         }
         let job = Job { block: self, expand, project, pad, size: (h, w), out: (oh, ow) };
-        super::map_cpu("mbconv", x, |values, _| Ok((job.run(values, b, Backend::best()), vec![b, oh, ow, project.n()])))
+        super::map_cpu("mbconv", x, |values, _| Ok((job.run(values, b, Vectors::best()), vec![b, oh, ow, project.n()])))
     }
 
     /// The same, one operation after the other: the reference in tests, and what other devices run.
@@ -106,7 +106,7 @@ fn reserve(v: &mut Vec<f32>, n: usize) -> *mut f32 {
 }
 
 impl Job<'_> {
-    fn run(&self, x: &[f32], images: usize, backend: Backend) -> Vec<f32> {
+    fn run(&self, x: &[f32], images: usize, backend: Vectors) -> Vec<f32> {
         let (oh, ow) = self.out;
         let threads = rayon::current_num_threads();
         // Few images: cut each into horizontal segments, so that all threads have work.
@@ -139,7 +139,7 @@ impl Job<'_> {
         rows: std::ops::Range<usize>,
         out: *mut f32,
         scratch: &mut Scratch,
-        backend: Backend,
+        backend: Vectors,
     ) {
         let dw = &self.block.depthwise;
         let (kernel, stride, cp) = (dw.kernel(), dw.stride(), dw.padded());
@@ -200,7 +200,7 @@ impl Job<'_> {
         ring: Ring,
         w: usize,
         cin: usize,
-        backend: Backend,
+        backend: Vectors,
     ) {
         let left = self.pad.left * ring.cp;
         let slot = |row: usize| row % ring.rows * ring.pitch + left;
@@ -256,7 +256,7 @@ impl Job<'_> {
         convolved: *const f32,
         range: std::ops::Range<usize>,
         out: *mut f32,
-        backend: Backend,
+        backend: Vectors,
     ) {
         let at = range.start * self.project.n();
         backend.run(Gemm {
@@ -334,11 +334,9 @@ pub fn mean_pool(x: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
-    use crate::models::ops::Matrix;
     use crate::models::ops::tests::noise;
+    use crate::models::ops::{Depthwise, Linear, Matrix};
 
     fn linear(seed: u64, n: usize, k: usize, act: Activation) -> Linear {
         Linear::new(&Matrix::f32(n, k, noise(seed, n * k)), Some(&noise(seed + 100, n)), act, &Device::Cpu).unwrap()

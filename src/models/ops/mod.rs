@@ -6,6 +6,8 @@
 
 pub mod act;
 mod attention;
+mod backend;
+mod card;
 mod depthwise;
 mod gemm;
 mod linear;
@@ -19,6 +21,7 @@ use rayon::prelude::*;
 
 pub use act::Activation;
 pub use attention::{Mask, attention};
+pub use backend::{Backend, Fetch};
 pub use depthwise::{Depthwise, Padding};
 pub use gemm::{BLOCK, Matrix, MatrixData};
 pub use linear::Linear;

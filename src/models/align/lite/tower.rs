@@ -7,7 +7,7 @@ use image::RgbImage;
 use crate::models::ModelError;
 use crate::models::align::Pixels;
 use crate::models::align::efficientnet::{EfficientNet, EfficientNetConfig, Features};
-use crate::models::ops::{Activation, Linear};
+use crate::models::ops::{Activation, Backend, Linear};
 use crate::models::pack::{MANIFEST, Pack};
 use crate::models::preprocess::Preprocess;
 use crate::models::weights::View;
@@ -15,19 +15,19 @@ use crate::models::weights::View;
 /// Classes of ImageNet.
 pub const CLASSES: usize = 1000;
 
-/// The tower of a `lite-align` pack.
+/// The tower of a `lite-align` pack. Its classifier stays on the CPU, wherever the tower is.
 #[derive(Debug)]
-pub struct ImageTower {
+pub struct ImageTower<B: Backend = Device> {
     preprocess: Preprocess,
     side: usize,
-    net: EfficientNet,
+    net: EfficientNet<B>,
     classifier: Linear,
-    device: Device,
+    backend: B,
 }
 
-impl ImageTower {
+impl<B: Backend> ImageTower<B> {
     /// Loads `vision_model` and `classifier` below `root`, with the preprocessing of the pack.
-    pub fn load(pack: &Pack, root: &View, device: &Device) -> Result<Self, ModelError> {
+    pub fn load(pack: &Pack, root: &View, backend: &B) -> Result<Self, ModelError> {
         let config = |detail: &str| ModelError::Config { path: pack.folder.join(MANIFEST), detail: detail.to_owned() };
         let wanted = pack.manifest.preprocessing.as_ref().ok_or_else(|| config("the pack has no preprocessing"))?;
         let preprocess = Preprocess::try_from(wanted).map_err(|detail| config(&detail))?;
@@ -39,10 +39,15 @@ impl ImageTower {
         Ok(Self {
             preprocess,
             side,
-            net: EfficientNet::load(&root.pp("vision_model"), vision, device)?,
-            classifier: root.pp("classifier").linear(channels, CLASSES, Activation::None, device)?,
-            device: device.clone(),
+            net: EfficientNet::load(&root.pp("vision_model"), vision, backend)?,
+            classifier: root.pp("classifier").linear(channels, CLASSES, Activation::None, &Device::Cpu)?,
+            backend: backend.clone(),
         })
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> &'static str {
+        self.backend.name()
     }
 
     /// Numbers of a cell of the grid.
@@ -61,8 +66,8 @@ impl ImageTower {
     }
 
     /// The grid `[batch, 9, 9, 1280]` and its mean.
-    pub fn features(&self, batch: &[Pixels]) -> Result<Features, ModelError> {
-        self.net.forward(&Pixels::stack(batch, self.side, &self.device)?)
+    pub fn features(&self, batch: &[Pixels]) -> Result<Features<B::Tensor>, ModelError> {
+        self.net.forward(&Pixels::stack(batch, self.side, &self.backend)?)
     }
 
     /// Scores of the ImageNet classes `[batch, 1000]` for means of grids.

@@ -1,0 +1,19 @@
+// Each channel of each image times its own number: x[b, pixels, c] * by[b, c].
+
+struct Parameters { pixels: u32, c: u32, count: u32 }
+
+@group(0) @binding(0) var<uniform> p: Parameters;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> by: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(LINE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let i = flat(group, groups, thread);
+    if i >= p.count { return; }
+    out[i] = x[i] * by[i / (p.c * p.pixels) * p.c + i % p.c];
+}
