@@ -50,8 +50,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sums: array<vec2<f32>, QUERIES>;
     var end = p.length;
     if p.causal != 0u { end = min(end, first + QUERIES); }
-    for (var from = 0u; from < end; from += KEYS) {
-        let key = from + thread;
+    for (var base = 0u; base < end; base += KEYS) {
+        let key = base + thread;
         if key < p.length {
             var dots: array<f32, QUERIES>;
             for (var c = 0u; c < dim; c++) {
@@ -67,13 +67,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let row = thread * KEYS;
             var most = largest[thread];
             for (var j = 0u; j < KEYS; j++) {
-                if sees(first + thread, from + j) { most = max(most, scores[row + j]); }
+                if sees(first + thread, base + j) { most = max(most, scores[row + j]); }
             }
             let kept = exp(largest[thread] - most);
             var sum = total[thread] * kept;
             for (var j = 0u; j < KEYS; j++) {
                 var weight = 0.0;
-                if sees(first + thread, from + j) { weight = exp(scores[row + j] - most); }
+                if sees(first + thread, base + j) { weight = exp(scores[row + j] - most); }
                 scores[row + j] = weight;
                 sum += weight;
             }
@@ -83,8 +83,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
         for (var q = 0u; q < QUERIES; q++) { sums[q] *= worth[q]; }
-        for (var j = 0u; j < min(KEYS, p.length - from); j++) {
-            let at = start + 2u * p.width + (from + j) * pitch + thread;
+        for (var j = 0u; j < min(KEYS, p.length - base); j++) {
+            let at = start + 2u * p.width + (base + j) * pitch + thread;
             var v = vec2(0.0);
             if thread < dim { v.x = joint[at]; }
             if thread + KEYS < dim { v.y = joint[at + KEYS]; }

@@ -39,11 +39,11 @@ fn main(
     let row = group.y * SIDE * 4u;
     let col = group.x * SIDE * 4u;
     var sum: array<vec4<f32>, 4>;
-    for (var from = 0u; from < p.k; from += DEPTH) {
+    for (var base = 0u; base < p.k; base += DEPTH) {
         for (var i = thread; i < DEPTH * SIDE; i += LINE) {
             let deep = i % DEPTH;
             let four = i / DEPTH;
-            let k = from + deep;
+            let k = base + deep;
             let r = row + four * 4u;
             let c = col + four * 4u;
             xs[deep * PITCH + four] = vec4(x_at(r, k), x_at(r + 1u, k), x_at(r + 2u, k), x_at(r + 3u, k));

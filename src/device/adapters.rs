@@ -98,6 +98,14 @@ impl fmt::Display for Adapter {
     }
 }
 
+/// False where the system shows no card at all: then nothing but software could be found, and
+/// loading its driver would cost every command a part of a second.
+pub(super) fn may_have_a_card() -> bool {
+    let dev = |name: &str| std::path::Path::new("/dev").join(name).exists();
+    // DRM; NVIDIA's own driver; WSL; Mali and Adreno.
+    !cfg!(target_os = "linux") || ["dri", "nvidiactl", "dxg", "mali0", "kgsl-3d0"].into_iter().any(dev)
+}
+
 /// PCI vendor numbers, and those that Vulkan gives to makers of software.
 fn vendor(id: u32) -> String {
     match id {

@@ -124,6 +124,9 @@ impl DeviceRequest {
             Self::Cuda if cfg!(feature = "cuda") => on(DeviceKind::Cuda),
             Self::Metal if cfg!(feature = "metal") => on(DeviceKind::Metal),
             Self::Cuda | Self::Metal => Err(DeviceError::NotBuiltIn(self)),
+            Self::Auto if !adapters::may_have_a_card() => {
+                Ok(Choice { kind: DeviceKind::Cpu, adapter: None, note: Some(DeviceNote::NoAdapter) })
+            }
             Self::Wgpu | Self::Auto => {
                 let found = adapters();
                 let kinds: Vec<_> = found.iter().map(|adapter| adapter.kind).collect();
