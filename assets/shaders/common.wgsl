@@ -16,9 +16,9 @@ fn erf(x: f32) -> f32 {
     return sign(x) * (1.0 - sum * exp(-x * x));
 }
 
-// Beyond 80 the result does not change, and `exp` would overflow.
+// Beyond 88 the result does not change, and `exp` would overflow.
 fn sigmoid(x: f32) -> f32 {
-    return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0)));
+    return 1.0 / (1.0 + exp(-clamp(x, -88.0, 88.0)));
 }
 
 fn tanh_of(x: f32) -> f32 {
