@@ -67,10 +67,11 @@ pub fn doctor(session: &Session, out: &mut Output) -> Result<Done> {
 fn self_test(session: &Session, adapter: &Adapter) -> Result<Value, String> {
     let folder = session.align_folder().map_err(|error| format!("{error:#}"))?;
     let started = Instant::now();
+    let most = if adapter.is_software() { 1 } else { usize::MAX };
     let test = || {
         let gpu = Gpu::open(adapter, Precision::F16)?;
         let placed = align::Placed::on_card(&folder, &gpu, DeviceRequest::Wgpu)?;
-        let cosine = align::self_test(&placed, align::load(&folder, DeviceRequest::Cpu)?.as_ref())?;
+        let cosine = align::self_test(&placed, align::load(&folder, DeviceRequest::Cpu)?.as_ref(), most)?;
         Ok::<_, ModelError>((cosine, gpu.precision()))
     };
     let (cosine, precision) = test().map_err(|error| error.to_string())?;

@@ -37,7 +37,7 @@ fn the_built_in_model_passes_the_self_test() {
     let folder = root("assets/models/lite-align");
     let placed = Placed::on_card(&folder, gpu, DeviceRequest::Wgpu).unwrap();
     let judge = align::load(&folder, DeviceRequest::Cpu).unwrap();
-    let cosine = align::self_test(&placed, judge.as_ref()).unwrap();
+    let cosine = align::self_test(&placed, judge.as_ref(), 1).unwrap();
     assert!(cosine >= align::least_cosine(Precision::F32), "{cosine}");
     assert_eq!((placed.device(), placed.device_note()), ("wgpu", None));
 }
@@ -54,8 +54,8 @@ fn the_self_test_sees_a_wrong_model() {
     candle_core::safetensors::save(&tensors, &path).unwrap();
     let load = |dir: &tempfile::TempDir| align::load(dir.path(), DeviceRequest::Cpu).unwrap();
     let (one, other) = (load(&one), load(&other));
-    assert!(align::self_test(one.as_ref(), one.as_ref()).unwrap() > 0.99999);
-    assert!(align::self_test(other.as_ref(), one.as_ref()).unwrap() < 0.99);
+    assert!(align::self_test(one.as_ref(), one.as_ref(), 2).unwrap() > 0.99999);
+    assert!(align::self_test(other.as_ref(), one.as_ref(), 2).unwrap() < 0.99);
 }
 
 fn photos(model: &dyn AlignModel, n: u8) -> Vec<Pixels> {
