@@ -284,9 +284,9 @@ fn the_family_decides_what_a_model_replaces() {
 #[test]
 fn a_killed_caption_run_keeps_what_it_wrote() {
     let world = World::new();
-    let folder = world.photos(40);
+    let folder = world.photos(16);
     assert_eq!(world.index(&folder).code, 0);
-    let names: Vec<String> = (0..40).map(|i| format!("{i:04}")).collect();
+    let names: Vec<String> = (0..16).map(|i| format!("{i:04}")).collect();
     let features = butd(&world, &names.iter().map(String::as_str).collect::<Vec<_>>());
     let oscar = model(&world, "oscar/caption", 0);
     let library = world.path("data/library.db");
@@ -305,13 +305,13 @@ fn a_killed_caption_run_keeps_what_it_wrote() {
 
     let options: [&dyn AsRef<std::ffi::OsStr>; 6] = [&"caption", &"--all", &"--model", &oscar, &"--regions", &features];
     let mut child = world.command(&options).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let told = BufReader::new(child.stdout.take().unwrap()).lines().take(10).count();
+    let told = BufReader::new(child.stdout.take().unwrap()).lines().take(6).count();
     child.kill().unwrap();
     child.wait().unwrap();
     reader.verify().unwrap();
     let so_far = count();
     // Two lines a caption; each was kept before it was told.
-    assert!(so_far > told / 2 && so_far < 41, "{so_far} of {told} lines");
+    assert!(so_far > told / 2, "{so_far} of {told} lines");
     assert!(captions()[7].iter().any(|caption| caption.text == "by hand"));
 
     let without = captions().iter().filter(|captions| captions.is_empty()).count();

@@ -365,7 +365,7 @@ fn a_batch_is_held_cancelled_begun_again_and_undone_as_one() {
     world.send(Command::CancelJob(job));
     assert_eq!(world.job_end(), JobState::Cancelled);
     let so_far = world.drafts() - 1;
-    assert!(so_far >= 3 && so_far < 12, "{so_far}");
+    assert!((3..12).contains(&so_far), "{so_far}");
 
     assert!(world.send(world.all(true)));
     assert_eq!(world.job_end(), JobState::Done);
