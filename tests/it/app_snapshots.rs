@@ -82,3 +82,26 @@ fn failed_files_small() {
     w.event(egui::Event::PointerGone);
     compare(w, "failed_files_small");
 }
+
+/// A state of the panels about words.
+fn words(name: &str, size: egui::Vec2, theme: Theme, lang: &str) {
+    if !can_render() {
+        return;
+    }
+    let states = super::gallery_words::states();
+    let make = states.iter().find(|(state, _)| *state == name).unwrap().1;
+    let mut w = make(setup(size, theme, lang));
+    w.event(egui::Event::PointerGone);
+    settle(&mut w);
+    compare(w, &name.replace('-', "_"));
+}
+
+#[test]
+fn words_caption() {
+    words("words-caption", LARGE, Theme::Dark, "en");
+}
+
+#[test]
+fn words_caption_offers() {
+    words("words-caption-offers", LARGE, Theme::Light, "zh-CN");
+}
