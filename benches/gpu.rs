@@ -108,8 +108,8 @@ fn towers(name: &str, model: &dyn AlignModel, seconds: f64) -> Result<(), Error>
         }
         Ok(done as f64 / started.elapsed().as_secs_f64())
     };
-    let images = rate(16, &|| Ok(drop(model.encode_images(&pixels)?)))?;
-    let texts = rate(1, &|| Ok(drop(model.encode_texts(&["a dog on a beach at sunset"])?)))?;
+    let images = rate(16, &|| model.encode_images(&pixels).map(drop).map_err(Error::from))?;
+    let texts = rate(1, &|| model.encode_texts(&["a dog on a beach at sunset"]).map(drop).map_err(Error::from))?;
     println!("{} on {name} ({}): {images:.2} images/s, {texts:.2} queries/s", model.spec().id, model.device());
     Ok(())
 }

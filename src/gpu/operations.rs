@@ -38,7 +38,7 @@ const QUERIES: usize = 8;
 
 /// Workgroups in x and y for `n` of them in a row: one dimension alone holds 65535.
 pub(super) fn span(n: usize) -> [u32; 3] {
-    let x = n.min(1 << 15).max(1);
+    let x = n.clamp(1, 1 << 15);
     [x as u32, n.div_ceil(x) as u32, 1]
 }
 
