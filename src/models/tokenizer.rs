@@ -129,6 +129,11 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// Ids of all tokens that `wanted` picks.
+    pub fn ids_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<u32> {
+        self.inner.get_vocab(true).into_iter().filter(|(token, _)| wanted(token)).map(|(_, id)| id).collect()
+    }
+
     /// Fails if it knows an id that a table of `rows` rows does not have.
     pub fn check_rows(&self, rows: usize) -> Result<(), ModelError> {
         match self.inner.get_vocab(true).into_values().max() {

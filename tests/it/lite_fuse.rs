@@ -1,5 +1,5 @@
 //! The built-in Fuse model: its pack is whole, and its numbers are PyTorch's
-//! (`training/fuse/golden.py`), for a small pack of random weights.
+//! (`training/fuse/golden.py`), for a small pack of random weights and for the shipped one.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use glimpse::models::folder::ModelFolder;
 use glimpse::models::fuse::decode::{Decoding, NextToken, decode};
 use glimpse::models::fuse::transformer::{Caption, RegionTransformer, Special};
 use glimpse::models::fuse::{CaptionRequest, Recipe, Regions, Sees};
+use glimpse::models::pack::Pack;
 use glimpse::models::tokenizer::Tokenizer;
 use glimpse::models::{ModelError, fuse};
 use serde::Deserialize;
@@ -173,4 +174,39 @@ fn another_tower_is_refused() {
     let said = catalogue::load_fuse(&Paths::from_env(), folder.path(), DeviceRequest::Cpu);
     let said = said.map(|_| ()).unwrap_err().to_string();
     assert!(said.contains("another image tower"), "{said}");
+}
+
+#[test]
+fn the_shipped_pack_is_whole_small_and_agrees_with_pytorch() {
+    let pack = Pack::open(&root("assets/models/lite-fuse")).unwrap();
+    let faults: Vec<String> = pack.verify().iter().map(ToString::to_string).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+    let size: u64 = pack.manifest.files.iter().map(|f| f.size).sum();
+    assert!(size <= 40_000_000, "{size} bytes");
+    let largest = compare(&pack.folder, &root("tests/golden/lite_fuse_shipped"));
+    println!("shipped: {largest}");
+    assert!(largest <= 1e-3, "{largest}");
+}
+
+#[test]
+fn the_shipped_model_looks_at_photos() {
+    let folder = root("assets/models/lite-fuse");
+    let model = catalogue::load_fuse(&Paths::from_env(), &folder, DeviceRequest::Cpu).unwrap();
+    assert_eq!(model.spec().sees, Sees::Pixels);
+    let photo = image::open(root("tests/golden/media/baseline.jpg"));
+    let photo = photo.unwrap_or_else(|_| image::DynamicImage::new_rgb8(400, 300)).to_rgb8();
+    let picture = model.look(&photo).unwrap();
+    assert_eq!((picture.len(), picture.width), (16, 1280));
+    let mut grown = Vec::new();
+    for lang in ["en", "zh"] {
+        let request = CaptionRequest { lang: lang.into(), ..CaptionRequest::default() };
+        let draft =
+            model.caption(&picture, &request, &mut |text| grown.push(text.to_owned()), &CancelToken::never()).unwrap();
+        assert!(!draft.text.is_empty() && draft.score > 0.0 && draft.score <= 1.0, "{draft:?}");
+    }
+    assert!(grown.len() > 4);
+    let answers = model.answer(&picture, "is it day or night", 5).unwrap();
+    assert_eq!(answers.ranked.len(), 5);
+    let scores = model.match_scores(&[(&picture, "a photo"), (&picture, "一张照片")]).unwrap();
+    assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)), "{scores:?}");
 }

@@ -2,6 +2,8 @@
 //!
 //! Generic over whatever gives the scores of the next token. Must not know models.
 
+use std::collections::HashSet;
+
 use crate::domain::{CancelToken, Random};
 use crate::models::ModelError;
 
@@ -98,6 +100,7 @@ pub fn decode(
 ) -> Result<Decoded, ModelError> {
     let mut random = how.sampling.map(|sampling| Random::new(sampling.seed));
     let beam = if random.is_some() { 1 } else { how.beam.max(1) };
+    let banned: HashSet<u32> = how.banned.iter().copied().collect();
     let (mut live, mut ended) = (vec![Decoded::default()], Vec::<Decoded>::new());
     let mut scores = Vec::new();
     let steps = how.max_tokens.min(model.room());
@@ -108,7 +111,7 @@ pub fn decode(
         scores = if step == 0 { vec![model.start()?] } else { scores };
         let mut choices = Vec::new();
         for (parent, (row, so_far)) in scores.iter().zip(&live).enumerate() {
-            let allowed = allowed(row, so_far, how);
+            let allowed = allowed(row, so_far, how, &banned);
             match (&how.sampling, &mut random) {
                 (Some(sampling), Some(random)) => {
                     choices.extend(draw(&allowed, sampling, random).map(|choice| (parent, choice)));
@@ -150,12 +153,12 @@ pub fn decode(
 }
 
 /// Tokens that may come next with their log probabilities among all.
-fn allowed(scores: &[f32], so_far: &Decoded, how: &Decoding) -> Vec<(u32, f32)> {
+fn allowed(scores: &[f32], so_far: &Decoded, how: &Decoding, banned: &HashSet<u32>) -> Vec<(u32, f32)> {
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
     let total = scores.iter().map(|s| (s - most).exp()).sum::<f32>().ln() + most;
     let ids = &so_far.ids;
     let wanted = |&token: &u32| {
-        !(how.banned.contains(&token) || token == how.end && ids.is_empty() || repeats(ids, token, how.no_repeat))
+        !(banned.contains(&token) || token == how.end && ids.is_empty() || repeats(ids, token, how.no_repeat))
     };
     (0..).zip(scores).filter(|(token, _)| wanted(token)).map(|(token, score)| (token, score - total)).collect()
 }

@@ -41,6 +41,8 @@ pub struct System {
     starts: Vec<(String, u32)>,
     /// Tokens that no caption contains.
     banned: Vec<u32>,
+    /// Chinese ones, which no caption in another language contains.
+    chinese_tokens: Vec<u32>,
     /// Answers by their number; none for a model that does not answer.
     labels: Option<Labels>,
     /// For a model that looks at the photo itself.
@@ -83,6 +85,10 @@ impl System {
             _ => vec![("en".to_owned(), special.cls)],
         };
         banned.extend(starts.iter().map(|(_, start)| start));
+        let chinese_tokens = match recipe {
+            Recipe::Lite => tokenizer.ids_where(|token| token.chars().any(is_han)),
+            _ => Vec::new(),
+        };
         let classes = model.heads.classifier.as_ref().map(|classifier| classifier.labels());
         let judges = is_judge(recipe, classes, &labels);
         if let (Some(classes), false) = (classes, judges)
@@ -121,7 +127,7 @@ impl System {
             min_side: eye.as_ref().map_or(1, Eye::min_side),
             align_weight: model.config.own.align_weight,
         };
-        Ok(Self { spec, model, tokenizer, special, starts, banned, labels, eye, chinese })
+        Ok(Self { spec, model, tokenizer, special, starts, banned, chinese_tokens, labels, eye, chinese })
     }
 
     fn recipe(&self) -> Recipe {
@@ -196,9 +202,13 @@ impl FuseModel for System {
             )));
         };
         let mut writing = self.model.caption(&self.tags(picture, lang)?, picture, self.special, *first)?;
+        let mut banned = self.banned.clone();
+        if lang != "zh" {
+            banned.extend(&self.chinese_tokens);
+        }
         let how = Decoding {
             beam: request.beam,
-            banned: self.banned.clone(),
+            banned,
             no_repeat: 3,
             sampling: request.sampling,
             ..Decoding::greedy(self.special.sep, CAPTION_TOKENS)
