@@ -75,10 +75,9 @@ impl Ledger {
     }
 
     fn of(&mut self, id: CaptionId) -> Option<(PhotoId, &mut Caption)> {
-        let found = self.captions.iter_mut().find_map(|(photo, captions)| {
+        self.captions.iter_mut().find_map(|(photo, captions)| {
             captions.iter_mut().find(|caption| caption.id == id).map(|caption| (*photo, caption))
-        });
-        found
+        })
     }
 
     fn reverse(&mut self, redone: bool, events: &mut Vec<Event>) {

@@ -193,7 +193,11 @@ impl Script {
 pub fn reranked(results: &SearchResults, most: usize) -> Reranked {
     let scores: Vec<Option<f32>> = (0..results.hits.len())
         .map(|place| {
-            (place < most).then(|| if place % 2 == 1 { 0.95 - 0.01 * place as f32 } else { 0.3 - 0.01 * place as f32 })
+            (place < most).then_some(if place % 2 == 1 {
+                0.95 - 0.01 * place as f32
+            } else {
+                0.3 - 0.01 * place as f32
+            })
         })
         .collect();
     let judged = most.min(results.hits.len());

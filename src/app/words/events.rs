@@ -26,24 +26,20 @@ impl GlimpseApp {
                     writing.texts[candidate] = text;
                 }
             }
-            Event::CaptionDone { request, photo, result } => {
-                // A suggestion that a newer one ended is nobody's any more.
-                if words.writing.as_ref().is_some_and(|writing| writing.request == request) {
-                    words.writing = None;
-                    words.offers.insert(photo, result.map(distinct));
-                }
+            // A suggestion that a newer one ended is nobody's any more.
+            Event::CaptionDone { request, photo, result }
+                if words.writing.as_ref().is_some_and(|writing| writing.request == request) =>
+            {
+                words.writing = None;
+                words.offers.insert(photo, result.map(distinct));
             }
             Event::AskDone { request, photo, result } => self.answered(request, photo, result),
-            Event::MatchDone { request, photo, result } => {
-                if words.matching == Some(request) {
-                    words.matching = None;
-                    words.matches.entry(photo).or_default().finish(result);
-                }
+            Event::MatchDone { request, photo, result } if words.matching == Some(request) => {
+                words.matching = None;
+                words.matches.entry(photo).or_default().finish(result);
             }
-            Event::Words { request, photo, result } => {
-                if words.requests.remove(&request) == Some(photo) {
-                    self.words_came(photo, result);
-                }
+            Event::Words { request, photo, result } if words.requests.remove(&request) == Some(photo) => {
+                self.words_came(photo, result);
             }
             Event::WordsChanged(photos) => self.words_changed(photos, now),
             Event::Steps(steps) => words.steps = steps,
