@@ -169,6 +169,9 @@ fn a_batch_is_cancelled_taken_up_again_and_exported() {
     w.get_by_label("Folder for the files").type_text(out.to_str().unwrap());
     w.run_steps(2);
     click(&mut w, "See what would be written");
+    wait(&mut w, "what would be written", there("Write captions of 10 photos"));
+    // The sheet has grown, and finds its place in the middle again.
+    w.run_steps(15);
     click(&mut w, "Write captions of 10 photos");
     wait(&mut w, "the files", |w| w.query_by_label_contains("Captions of 10 photos are written.").is_some());
     let stem = Path::new(&first).with_extension("txt");

@@ -1,8 +1,8 @@
 //! Controls of forms: choices side by side, fields of several lines, shares as bars, cards.
 
 use egui::{
-    Align2, Button, CornerRadius, FontId, Frame, Id, Key, KeyboardShortcut, Modifiers, Response, RichText, Role, Sense,
-    TextEdit, Ui, WidgetInfo, pos2, vec2,
+    Align2, Button, CornerRadius, EventFilter, FontId, Frame, Id, Key, KeyboardShortcut, Modifiers, Response, RichText,
+    Role, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 
 use crate::app::fonts;
@@ -42,6 +42,13 @@ pub fn field(ui: &mut Ui, id: Id, name: &str, hint: &str, now: &str, rows: usize
         .margin(vec2(space::S, space::S - 2.0))
         .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter))
         .hint_text(RichText::new(hint).color(tokens.text_weak))
+        // Escape is the window's: it leaves the field, and nothing else goes with it.
+        .event_filter(EventFilter {
+            escape: true,
+            horizontal_arrows: true,
+            vertical_arrows: true,
+            ..Default::default()
+        })
         .char_limit(4096);
     let response = ui.add(edit).accessible_name(name);
     let entered = response.has_focus() && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
