@@ -36,9 +36,10 @@ impl Reader {
         size(self.path()) + size(&open::sibling(self.path(), "-wal"))
     }
 
-    /// Reads the whole file and checks that it holds together.
+    /// Reads the whole file and checks that it holds together. On a connection of its own: one that has
+    /// looked into the words before takes what others wrote into them since for damage (FTS5's checksum).
     pub fn verify(&self) -> Result<(), StoreError> {
-        self.db.quick_check()
+        Self::open(self.path())?.db.quick_check()
     }
 
     /// All watched roots, in the order of their paths.

@@ -21,9 +21,8 @@ def wanted(flickr, held):
     """(name, arguments of `glimpse eval`) of every figure."""
     for lang in ("en", "zh"):
         yield f"caption {lang}", ["caption", flickr, "--lang", lang, "--beam", "3"]
-    for lang in ("en", "zh"):
         yield f"match {lang}", ["match", flickr, "--lang", lang, "--rerank", "20", "--texts", "1000"]
-    for name in ("rules", "cocoqa", "daquar", "easy-vqa"):
+    for name in ("cocoqa", "daquar", "rules", "easy-vqa"):
         for lang in ("en", "zh") if name in ("rules", "easy-vqa") else ("en",):
             yield f"vqa {name} {lang}", ["vqa", os.path.join(held, f"{name}.jsonl"), "--lang", lang, "--blind"]
 
@@ -99,7 +98,7 @@ def main():
         with open(KEPT, "w", encoding="utf8") as f:
             json.dump(kept, f, indent=1)
             f.write("\n")
-    write_card(o.pack, kept[key])
+        write_card(o.pack, kept[key])
 
 
 if __name__ == "__main__":
