@@ -51,7 +51,7 @@ pub fn config(own: &Path) -> EngineConfig {
 pub fn wait(w: &mut Harness<'static, GlimpseApp>, what: &str, is_so: impl Fn(&Harness<'static, GlimpseApp>) -> bool) {
     let since = Instant::now();
     while !is_so(w) {
-        assert!(since.elapsed() < Duration::from_secs(120), "waited in vain: {what}");
+        assert!(since.elapsed() < Duration::from_secs(120), "waited in vain: {what}; the window: {:#?}", w.root());
         std::thread::sleep(Duration::from_millis(20));
         w.step();
     }

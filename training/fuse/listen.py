@@ -23,4 +23,5 @@ def weigh(model, maker, tower, cache, log, language="en", most=250, best=20, see
     first = {w: 100 * right.gather(1, (odds + w * cosines).argmax(1, keepdim=True)).float().mean().item() for w in WEIGHTS}
     first["inf"] = 100 * right[:, 0].float().mean().item()
     log(f"R@1 by weight of the cosine, {most} queries: {first}")
-    return max(WEIGHTS, key=first.get), first
+    # A few hundred queries cannot tell weights apart that differ by less than a point; then Align, which is proven, is heard more.
+    return max(w for w in WEIGHTS if first[w] >= max(first[v] for v in WEIGHTS) - 1.0), first

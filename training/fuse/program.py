@@ -38,7 +38,7 @@ def section(figures):
     for k, f in figures.items():
         if k.startswith("match"):
             ranked = f["rerank"]
-            out.append(f"| {k.split()[1]} | {f['texts']} | {f['auc']['random']:.3f} | {f['auc']['hard']:.3f} | {three(ranked['align'])} | {three(ranked['reranked'])} | {f['ms_per_pair']:.0f} |")
+            out.append(f"| {k.split()[1]} | {f['texts']} | {f['auc_random']:.3f} | {f['auc_align_top5']:.3f} | {three(ranked['align'])} | {three(ranked['reranked'])} | {f['ms_per_pair']:.0f} |")
     out += ["", "| questions | asked | accuracy | the same model without the picture | calibration error | ms each |", "|---|---|---|---|---|---|"]
     for k, f in figures.items():
         if k.startswith("vqa"):
