@@ -63,8 +63,9 @@ def write_card(pack, figures):
     if not rest:
         before, mark, after = text.partition("## Limits\n")
         after = "\n" + mark + after
+    text = before + section(figures) + after
     with open(path, "w", encoding="utf8") as f:
-        f.write(before + section(figures) + after)
+        f.write(text)
     manifest = os.path.join(pack, "pack.json")
     with open(manifest, encoding="utf8") as f:
         spec = json.load(f)
