@@ -18,10 +18,14 @@ pub struct Judged {
 /// with the cosines of this hit and of the best one. With weight 0 the Fuse model decides alone; how much a small model should
 /// listen to the other is measured when it is made ([`FuseSpec::align_weight`](crate::models::fuse::FuseSpec)).
 pub fn combined(match_score: f32, align: f32, best: f32, weight: f32) -> f32 {
+    1.0 / (1.0 + (-log_odds(match_score, align, best, weight)).exp())
+}
+
+/// The logarithm of those odds, which orders hits that are all next to impossible, too.
+pub fn log_odds(match_score: f32, align: f32, best: f32, weight: f32) -> f32 {
     // Beyond these an f32 cannot tell likely from certain.
     let p = match_score.clamp(1e-6, 1.0 - 1e-6);
-    let log_odds = (p / (1.0 - p)).ln() + weight * (align - best);
-    1.0 / (1.0 + (-log_odds).exp())
+    (p / (1.0 - p)).ln() + weight * (align - best)
 }
 
 /// Orders those that have a match score by [`combined`], ties as they were. Hits without one keep

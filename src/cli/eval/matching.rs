@@ -14,7 +14,7 @@ use crate::cli::session::Session;
 use crate::domain::Random;
 use crate::eval::{Place, Recall, auc, best_wrong, sample, text_of_another};
 use crate::models::fuse::Regions;
-use crate::search::rerank::combined;
+use crate::search::rerank::log_odds;
 
 use super::retrieval::{encode_images, encode_texts, recall_json, recall_text};
 use super::{Captions, look, timed};
@@ -162,9 +162,9 @@ impl Figures {
         let anew = |case: &Case| {
             let mut ranked = case.align.clone();
             let best = case.align.iter().copied().fold(f32::MIN, f32::max);
-            // Cosines end at 1: what was judged stays above what was not.
+            // Far above all cosines: what was judged stays above what was not.
             for &picture in &case.best {
-                ranked[picture] = 2.0 + combined(score(picture, case.text), case.align[picture], best, weight);
+                ranked[picture] = 1e3 + log_odds(score(picture, case.text), case.align[picture], best, weight);
             }
             ranked
         };
