@@ -3,12 +3,6 @@
 
 const LINE: u32 = SIDE * SIDE;
 
-// The number of a thread among all of a dispatch whose workgroups are laid out in two
-// dimensions because one would not hold them.
-fn flat(group: vec3<u32>, groups: vec3<u32>, thread: u32) -> u32 {
-    return (group.y * groups.x + group.x) * LINE + thread;
-}
-
 // Abramowitz and Stegun 7.1.26: within 1.5e-7.
 fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.3275911 * abs(x));

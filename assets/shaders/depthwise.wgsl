@@ -12,14 +12,7 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(LINE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let i = flat(group, groups, thread);
-    if i >= p.count { return; }
+fn value(i: u32) -> f32 {
     let channel = i % p.c;
     let pixel = i / p.c;
     // Below zero these wrap round to numbers beyond every image.
@@ -36,5 +29,5 @@ fn main(
             sum += x[((image * p.h + y) * p.w + at) * p.c + channel] * weights[(ky * p.kernel + kx) * p.c + channel];
         }
     }
-    out[i] = activate(p.act, sum);
+    return activate(p.act, sum);
 }

@@ -1,5 +1,5 @@
 // [b, c, h, w] to [b, oh, ow, c * kernel * kernel]: what a convolution looks at, in the
-// order of its weights, so that a product does the rest. A thread a number.
+// order of its weights, so that a product does the rest.
 
 struct Parameters {
     c: u32, h: u32, w: u32, oh: u32, ow: u32, kernel: u32, stride: u32, top: u32, left: u32, count: u32,
@@ -9,14 +9,7 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(LINE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let i = flat(group, groups, thread);
-    if i >= p.count { return; }
+fn value(i: u32) -> f32 {
     let width = p.c * p.kernel * p.kernel;
     let tap = i % width;
     let pixel = i / width;
@@ -29,5 +22,5 @@ fn main(
     let image = pixel / (p.ow * p.oh);
     var value = 0.0;
     if px < p.w && py < p.h { value = x[((image * p.c + channel) * p.h + py) * p.w + px]; }
-    out[i] = value;
+    return value;
 }

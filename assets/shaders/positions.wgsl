@@ -7,17 +7,10 @@ struct Parameters { n: u32, t: u32, width: u32, count: u32 }
 @group(0) @binding(2) var<storage, read> table: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(LINE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let i = flat(group, groups, thread);
-    if i >= p.count { return; }
+fn value(i: u32) -> f32 {
     let row = i / p.width % p.t;
     let extra = p.t - p.n;
     var value = table[row * p.width + i % p.width];
     if row >= extra { value += x[(i / (p.width * p.t) * p.n + row - extra) * p.width + i % p.width]; }
-    out[i] = value;
+    return value;
 }

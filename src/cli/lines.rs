@@ -1,7 +1,9 @@
 //! Files with one entry a line, as people's editors write them: UTF-8 with or without BOM,
 //! UTF-16, any line end. A line that cannot be decoded is an error of that line alone.
 
+use std::collections::HashMap;
 use std::fs;
+use std::hash::Hash;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,21 @@ pub fn read(file: &Path) -> io::Result<Vec<Line>> {
 /// An image that a file names: relative to the file's folder.
 pub fn beside(file: &Path, image: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(image)
+}
+
+/// Entries of one key together, keys in the order in which they first come: what is asked about
+/// one picture costs one look at it.
+pub fn grouped<K: Eq + Hash + Clone, T>(entries: impl IntoIterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    let mut places = HashMap::new();
+    for (key, entry) in entries {
+        let place = *places.entry(key.clone()).or_insert_with(|| {
+            groups.push((key, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push(entry);
+    }
+    groups
 }
 
 fn split(bytes: &[u8]) -> Vec<Line> {

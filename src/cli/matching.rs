@@ -1,6 +1,5 @@
 //! `glimpse match`: how well texts describe pictures, by both families.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -189,22 +188,15 @@ impl Judge<'_> {
 /// The pairs that can be judged (place, text) by their picture, in the order in which the
 /// pictures first come; the others have their verdict.
 fn by_picture<'a>(pairs: Pairs<'a>, verdicts: &mut [Option<Verdict>]) -> Vec<(&'a Path, Vec<(usize, &'a str)>)> {
-    let mut groups: Vec<(&Path, Vec<(usize, &str)>)> = Vec::new();
-    let mut known: HashMap<&Path, usize> = HashMap::new();
-    for (at, task) in pairs.iter().enumerate() {
-        match task {
-            Err(error) => verdicts[at] = Some(Err(error.clone())),
-            Ok((_, text)) if is_blank(text) => verdicts[at] = Some(Err("the text is blank".to_owned())),
-            Ok((path, text)) => {
-                let group = *known.entry(path).or_insert_with(|| {
-                    groups.push((path, Vec::new()));
-                    groups.len() - 1
-                });
-                groups[group].1.push((at, text.trim()));
-            }
-        }
-    }
-    groups
+    let mut refuse = |at: usize, error: &str| {
+        verdicts[at] = Some(Err(error.to_owned()));
+        None
+    };
+    lines::grouped(pairs.iter().enumerate().filter_map(|(at, task)| match task {
+        Err(error) => refuse(at, error),
+        Ok((_, text)) if is_blank(text) => refuse(at, "the text is blank"),
+        Ok((path, text)) => Some((path.as_path(), (at, text.trim()))),
+    }))
 }
 
 /// Lines in the order of the file, each as soon as all before it are known.

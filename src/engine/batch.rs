@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::domain::{CaptionState, JobId, JobKind, JobState, JobStatus, Photo, PhotoId, PhotoState, Progress};
 use crate::indexing::{JobControl, Observer as _, RateMeter};
+use crate::models::fuse;
 use crate::store::{JobRow, ListScope, Reader, StoreError};
 
 use super::jobs::{Board, Telltale};
@@ -259,12 +260,13 @@ struct Prepared {
 fn check(eyes: &Eyes, lang: &str) -> Result<(), Failure> {
     eyes.can_see()?;
     let spec = eyes.model.spec();
-    let detail = match (spec.abilities.caption, spec.languages.iter().any(|known| known == lang)) {
-        (true, true) => return Ok(()),
-        (false, _) => format!("{} does not write captions", spec.id),
-        (true, false) => format!("{} writes {} only, not {lang}", spec.id, spec.languages.join(" and ")),
-    };
-    Err(Failure::new(FailureKind::Unable, detail))
+    if !spec.abilities.caption {
+        return Err(Failure::new(FailureKind::Unable, format!("{} does not write captions", spec.id)));
+    }
+    if !spec.languages.iter().any(|known| known == lang) {
+        return Err(fuse::writes_others_only(spec, lang).into());
+    }
+    Ok(())
 }
 
 fn write(batch: &Batch, photo: &Photo, eyes: &Eyes) -> Result<Candidate, Failure> {

@@ -24,6 +24,8 @@ pub(super) enum Kernel {
 }
 
 const COMMON: &str = include_str!("../../assets/shaders/common.wgsl");
+/// Around the kernels that say what one number of the result is.
+const EACH: &str = include_str!("../../assets/shaders/each.wgsl");
 
 impl Kernel {
     const COUNT: usize = 11;
@@ -41,6 +43,16 @@ impl Kernel {
             Self::Scale => include_str!("../../assets/shaders/scale.wgsl"),
             Self::Copy => include_str!("../../assets/shaders/copy.wgsl"),
             Self::Fma => include_str!("../../assets/shaders/fma.wgsl"),
+        }
+    }
+
+    /// What stands around the source.
+    fn frame(self) -> &'static str {
+        match self {
+            Self::Patches | Self::Positions | Self::Pick | Self::Depthwise | Self::Scale | Self::Copy | Self::Fma => {
+                EACH
+            }
+            Self::Matmul | Self::Attention | Self::LayerNorm | Self::Pool => "",
         }
     }
 }
@@ -95,7 +107,8 @@ impl Kernels {
                 (Kernel::Matmul, Precision::F16) => "enable f16;\nalias Weight = f16;\n",
                 _ => "alias Weight = f32;\n",
             };
-            let source = format!("{weights}const SIDE: u32 = {}u;\n{COMMON}\n{}", self.side, kernel.source());
+            let (frame, own) = (kernel.frame(), kernel.source());
+            let source = format!("{weights}const SIDE: u32 = {}u;\n{COMMON}\n{frame}\n{own}", self.side);
             let label = format!("{kernel:?}");
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&label),

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::ModelError;
 use super::fuse::{self, Recipe};
+use super::json::read_json;
 use super::pack::{MANIFEST, Pack, PackFile, PackManifest, hex};
 use super::weights::Weights;
 
@@ -35,11 +36,7 @@ impl ModelFolder {
                 detail: "the folder holds no model (neither pack.json nor config.json)".into(),
             });
         }
-        let bytes = std::fs::read(&file).map_err(|source| ModelError::Io { path: file.clone(), source })?;
-        let config: Value = serde_json::from_slice(&bytes).map_err(|e| ModelError::Config {
-            path: file.clone(),
-            detail: format!("the model's configuration cannot be read ({e})"),
-        })?;
+        let config: Value = read_json(&file, "the model's configuration")?;
         let mut kind = config["model_type"].as_str().unwrap_or_default().to_owned();
         if kind.is_empty() {
             // The oldest files name the class alone.

@@ -7,6 +7,7 @@ mod error;
 pub mod folder;
 pub mod fuse;
 pub mod golden;
+mod json;
 pub mod ops;
 pub mod pack;
 pub mod preprocess;

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::Calibration;
 
 use super::ModelError;
+use super::json::read_json;
 use super::preprocess;
 use super::weights::impostor;
 
@@ -102,11 +103,7 @@ impl Pack {
                 detail: "the folder holds no pack.json".into(),
             });
         }
-        let text = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-        let manifest: PackManifest = serde_json::from_slice(&text).map_err(|e| ModelError::Config {
-            path: path.clone(),
-            detail: format!("the pack's manifest cannot be read ({e})"),
-        })?;
+        let manifest: PackManifest = read_json(&path, "the pack's manifest")?;
         let plain =
             |name: &str| Path::new(name).components().all(|c| matches!(c, Component::Normal(_))) && !name.is_empty();
         if let Some(file) = manifest.files.iter().find(|f| !plain(&f.name)) {

@@ -17,7 +17,7 @@ pub struct Judged {
 /// The odds of a match as both families see it: the Fuse model's own, times `exp(weight * (align - best))`,
 /// with the cosines of this hit and of the best one. With weight 0 the Fuse model decides alone; how much a small model should
 /// listen to the other is measured when it is made ([`FuseSpec::align_weight`](crate::models::fuse::FuseSpec)).
-pub fn combined(match_score: f32, align: f32, best: f32, weight: f32) -> f32 {
+fn combined(match_score: f32, align: f32, best: f32, weight: f32) -> f32 {
     1.0 / (1.0 + (-log_odds(match_score, align, best, weight)).exp())
 }
 

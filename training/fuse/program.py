@@ -28,24 +28,29 @@ def wanted(flickr, held):
 
 
 def section(figures):
-    """The model card's part."""
-    out = [HEADING, "By `glimpse eval` on all of Flickr8k val and the held-out questions (`training/fuse/program.py`).\n"]
-    rows = [(k, f) for k, f in figures.items() if k.startswith("caption")]
-    out += ["| captions, beam 3 | photos | BLEU-4 | CIDEr | ms each |", "|---|---|---|---|---|"]
-    out += [f"| {k.split()[1]} | {f['images']} | {f['BLEU-4']:.3f} | {f['CIDEr']:.3f} | {1e3 / f['captions_per_second']:.0f} |" for k, f in rows]
-    out += ["", "| matching | texts | AUC, random | AUC, Align's five best wrong | R@1/5/10 of Align | re-ranked (best 20) | ms a pair |", "|---|---|---|---|---|---|---|"]
+    """The model card's part: a table for each task that was asked for."""
+    of = lambda task: {k[len(task) + 1:]: f for k, f in figures.items() if k.startswith(task)}
     three = lambda r: "/".join(f"{r[k]:.1f}" for k in ("R@1", "R@5", "R@10"))
-    for k, f in figures.items():
-        if k.startswith("match"):
-            ranked = f["rerank"]
-            out.append(f"| {k.split()[1]} | {f['texts']} | {f['auc_random']:.3f} | {f['auc_align_top5']:.3f} | {three(ranked['align'])} | {three(ranked['reranked'])} | {f['ms_per_pair']:.0f} |")
-    out += ["", "| questions | asked | accuracy | the same model without the picture | calibration error | ms each |", "|---|---|---|---|---|---|"]
-    for k, f in figures.items():
-        if k.startswith("vqa"):
-            out.append(f"| {k[4:]} | {f['questions']} | {f['accuracy']:.3f} | {f['blind']['accuracy']:.3f} | {f['ece']:.3f} | {f['ms_per_answer']:.0f} |")
-            for kind, own in sorted(f["by_kind"].items()):
-                out.append(f"| — {kind} | {own['questions']} | {own['accuracy']:.3f} | {f['blind']['by_kind'][kind]['accuracy']:.3f} | | |")
-    return "\n".join(out) + "\n"
+    tables = [
+        ("| captions, beam 3 | photos | BLEU-4 | CIDEr | ms each |",
+         [f"| {k} | {f['images']} | {f['BLEU-4']:.3f} | {f['CIDEr']:.3f} | {1e3 / f['captions_per_second']:.0f} |" for k, f in of("caption").items()]),
+        ("| matching | texts | AUC, random | AUC, Align's five best wrong | R@1/5/10 of Align | re-ranked (best 20) | ms a pair |",
+         [f"| {k} | {f['texts']} | {f['auc_random']:.3f} | {f['auc_align_top5']:.3f} | {three(f['rerank']['align'])} | {three(f['rerank']['reranked'])} | {f['ms_per_pair']:.0f} |"
+          for k, f in of("match").items()]),
+        ("| questions | asked | accuracy | the same model without the picture | calibration error | ms each |",
+         [row for k, f in of("vqa").items() for row in questions(k, f)])]
+    out = [HEADING, "By `glimpse eval` on Flickr8k val and the held-out questions (`training/fuse/program.py`).\n"]
+    for head, rows in tables:
+        if rows:
+            out += [head, "|---" * (head.count("|") - 1) + "|", *rows, ""]
+    return "\n".join(out[:-1]) + "\n"
+
+
+def questions(name, f):
+    """Rows of all questions of a set, and of each kind."""
+    yield f"| {name} | {f['questions']} | {f['accuracy']:.3f} | {f['blind']['accuracy']:.3f} | {f['ece']:.3f} | {f['ms_per_answer']:.0f} |"
+    for kind, own in sorted(f["by_kind"].items()):
+        yield f"| — {kind} | {own['questions']} | {own['accuracy']:.3f} | {f['blind']['by_kind'][kind]['accuracy']:.3f} | | |"
 
 
 def sha256(path):

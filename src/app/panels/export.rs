@@ -247,7 +247,7 @@ fn files(ui: &mut Ui, view: &View<'_>, report: &ExportReport) {
 fn buttons(ui: &mut Ui, view: &View<'_>, out: &mut Vec<UiAction>) {
     let (lang, forms) = (view.lang, &view.rt.words.forms);
     let form = &forms.export;
-    let has_place = !form.folder.trim().is_empty() || (form.beside && !form.is_table());
+    let has_place = form.has_place();
     let busy = forms.exported.answer.is_loading();
     let checked = forms.exported.done().filter(|_| !forms.exported.for_real);
     ui.horizontal_wrapped(|ui| {

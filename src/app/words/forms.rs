@@ -149,14 +149,20 @@ impl ExportForm {
         folder.join(if self.format == Format::Csv { "captions.csv" } else { "captions.jsonl" })
     }
 
-    /// What the engine is asked; `None` while no folder is named.
+    /// Whether it is said where to write: a folder is named, or none is needed.
+    pub fn has_place(&self) -> bool {
+        !self.folder.trim().is_empty() || (self.beside && !self.is_table())
+    }
+
+    /// What the engine is asked; `None` while there is no place.
     pub fn options(&self, which: Which, folder: &Path, dry_run: bool) -> Option<Options> {
-        let named = !self.folder.trim().is_empty();
+        if !self.has_place() {
+            return None;
+        }
         let target = match (self.is_table(), self.beside) {
-            (true, _) if named => Target::File(self.file(folder)),
+            (true, _) => Target::File(self.file(folder)),
             (false, true) => Target::Beside,
-            (false, false) if named => Target::Folder(folder.to_owned()),
-            _ => return None,
+            (false, false) => Target::Folder(folder.to_owned()),
         };
         Some(Options {
             which,

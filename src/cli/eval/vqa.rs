@@ -1,6 +1,5 @@
 //! `glimpse eval vqa`: answers against the right ones, beside what the question alone gives.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -48,7 +47,7 @@ pub fn run(session: &Session, args: &EvalVqa, out: &mut Output) -> Result<()> {
         bail!("the dataset has no questions: {}", args.dataset.display());
     }
     let asked = entries.len();
-    let pictures = by_picture(entries);
+    let pictures = lines::grouped(entries.into_iter().map(|entry| (entry.image.clone(), entry)));
 
     let started = Instant::now();
     let eyes = Beholder::open(session, args.features.regions.as_deref())?;
@@ -100,20 +99,6 @@ pub fn run(session: &Session, args: &EvalVqa, out: &mut Output) -> Result<()> {
         },
     )?;
     Ok(())
-}
-
-/// Questions of one picture together, pictures in the order of the file: each is looked at once.
-fn by_picture(entries: Vec<Entry>) -> Vec<(PathBuf, Vec<Entry>)> {
-    let mut pictures: Vec<(PathBuf, Vec<Entry>)> = Vec::new();
-    let mut places = HashMap::new();
-    for entry in entries {
-        let place = *places.entry(entry.image.clone()).or_insert_with(|| {
-            pictures.push((entry.image.clone(), Vec::new()));
-            pictures.len() - 1
-        });
-        pictures[place].1.push(entry);
-    }
-    pictures
 }
 
 impl Marks {

@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::domain::{Calibration, Embedding};
 use crate::models::ModelError;
+use crate::models::json::read_json;
 use crate::models::ops::{Activation, Backend, Linear, with_slice};
 use crate::models::pack::{MANIFEST, Pack};
 use crate::models::tokenizer::Tokenizer;
@@ -81,9 +82,7 @@ impl<B: Backend> LiteAlign<B> {
         let manifest = &pack.manifest;
         let path = pack.folder.join(MANIFEST);
         let config = |detail: String| ModelError::Config { path: path.clone(), detail };
-        let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-        let extra: Extra = serde_json::from_slice(&bytes)
-            .map_err(|e| config(format!("the pack's text settings cannot be read ({e})")))?;
+        let extra: Extra = read_json(&path, "the pack's text settings")?;
         if extra.text_config.hidden_size != WIDTH || manifest.dim != 2 * WIDTH {
             return Err(config(format!(
                 "the pack's sizes are not those of the architecture `{}`",

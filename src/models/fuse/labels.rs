@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::models::ModelError;
+use crate::models::json::read_json;
 
 use super::Answer;
 
@@ -25,12 +26,11 @@ impl Labels {
         if !path.is_file() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
         let unusable = |why: &dyn std::fmt::Display| ModelError::Config {
             path: path.clone(),
             detail: format!("the answers cannot be read ({why})"),
         };
-        let lists = match serde_json::from_slice(&bytes).map_err(|e| unusable(&e))? {
+        let lists = match read_json(&path, "the answers")? {
             Value::Object(map) if map.values().next().is_some_and(Value::is_array) => {
                 let lists = map.into_iter().map(|(lang, list)| Some((lang, in_order(list)?)));
                 lists.collect::<Option<Vec<_>>>().ok_or_else(|| unusable(&"a list holds something else than names"))?

@@ -150,6 +150,11 @@ pub fn needs_features(spec: &FuseSpec) -> ModelError {
     ))
 }
 
+/// Why a model does not write captions in this language.
+pub fn writes_others_only(spec: &FuseSpec, lang: &str) -> ModelError {
+    ModelError::Unable(format!("{} writes {} only, not {lang}", spec.id, spec.languages.join(" and ")))
+}
+
 /// Loads a pack, or a model folder of one of the published systems. `align` is the Align pack that
 /// the manifest names, for a model that looks through its tower (`catalogue::load_fuse` finds it).
 pub fn load(folder: &Path, align: Option<&Path>, device: DeviceRequest) -> Result<Arc<dyn FuseModel>, ModelError> {

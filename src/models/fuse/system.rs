@@ -14,6 +14,7 @@ use image::RgbImage;
 use crate::domain::CancelToken;
 use crate::models::ModelError;
 use crate::models::folder::{ModelFolder, fingerprint};
+use crate::models::json::read_json;
 use crate::models::pack::{Pack, PackManifest};
 use crate::models::tokenizer::Tokenizer;
 
@@ -106,7 +107,7 @@ impl System {
         };
         let (eye, names) = match (&described.align, align) {
             (Some(tower), Some(align)) => {
-                let names: TagNames = read_json(&path.join("tags.json"))?;
+                let names: TagNames = read_json(&path.join("tags.json"), "the names of the tags")?;
                 (Some(Eye::open(&Pack::open(align)?, tower, names.en.clone(), &model.config.own)?), Some(names))
             }
             _ => (None, None),
@@ -194,12 +195,7 @@ impl FuseModel for System {
         self.able(self.spec.abilities.caption, "caption", "an OSCAR, VinVL or VLP one trained for captions")?;
         let start = self.starts.iter().find(|(lang, _)| *lang == request.lang);
         let Some((lang, first)) = start.filter(|(lang, _)| self.spec.languages.contains(lang)) else {
-            return Err(ModelError::Unable(format!(
-                "{} writes {} only, not {}",
-                self.spec.id,
-                self.spec.languages.join(" and "),
-                request.lang
-            )));
+            return Err(super::writes_others_only(&self.spec, &request.lang));
         };
         let mut writing = self.model.caption(&self.tags(picture, lang)?, picture, self.special, *first)?;
         let mut banned = self.banned.clone();
@@ -262,12 +258,6 @@ fn is_judge(recipe: Recipe, classes: Option<usize>, labels: &Option<Labels>) -> 
 /// The language that a text is written in, as far as models tell them apart.
 fn language(text: &str) -> &'static str {
     if text.chars().any(is_han) { "zh" } else { "en" }
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| ModelError::Config { path: path.to_owned(), detail: format!("it cannot be read ({e})") })
 }
 
 fn sigmoid(x: f32) -> f32 {
