@@ -76,7 +76,8 @@ fn row(ui: &mut Ui, view: &View<'_>, msg: Msg, add: impl FnOnce(&mut Ui)) {
     ui.horizontal_top(|ui| {
         let (rect, _) = ui.allocate_exact_size(vec2(NAMES, layout::ROW), Sense::hover());
         let name = UiBuilder::new().max_rect(rect).layout(Layout::left_to_right(Align::Center));
-        ui.scope_builder(name, |ui| ui.label(view.lang.text(msg)));
+        // A child of its own: a scope would take back the width that the name does not need.
+        ui.new_child(name).label(view.lang.text(msg));
         ui.vertical(|ui| {
             ui.set_width(ui.available_width());
             add(ui);
