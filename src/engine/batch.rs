@@ -4,6 +4,7 @@
 //! Runs on the Fuse thread, between the person's questions. Must not load models.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use crate::domain::{CaptionState, JobId, JobKind, JobState, JobStatus, Photo, PhotoId, PhotoState, Progress};
 use crate::indexing::{JobControl, Observer as _, RateMeter};
 use crate::models::fuse;
-use crate::store::{JobRow, ListScope, Reader, StoreError};
+use crate::store::{Claim, JobRow, ListScope, Reader, StoreError};
 
 use super::jobs::{Board, Telltale};
 use super::outbox::Outbox;
@@ -26,13 +27,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A batch that is to begin, or to go on.
 pub(super) enum BatchStart {
     New { photos: Chosen, options: CaptionOptions, missing_only: bool },
-    Resumed(JobRow),
+    Resumed(JobRow, Claim),
 }
 
 /// The batch that is at work.
 pub(super) struct Batch {
     /// Its row in the library.
     row: JobId,
+    /// No other window takes it up meanwhile.
+    _claim: Option<Claim>,
     id: JobId,
     control: Arc<JobControl>,
     lang: String,
@@ -67,6 +70,7 @@ pub(super) enum Stepped {
 
 /// What batches need.
 pub(super) struct Batches {
+    pub library: PathBuf,
     pub writer: Writer,
     pub outbox: Outbox,
     pub board: Board,
@@ -75,10 +79,24 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// Batches that never came to their end.
+    /// Batches that never came to their end, and that no other window is at work on.
     pub fn broken_off(&self, reader: &Reader) -> Vec<BatchStart> {
-        let rows = reader.unfinished_jobs().inspect_err(|error| log::debug!("unfinished batches are unknown: {error}"));
-        rows.unwrap_or_default().into_iter().filter(|row| row.task.is_some()).map(BatchStart::Resumed).collect()
+        let unfinished = || -> Vec<JobRow> {
+            let rows = reader.unfinished_jobs();
+            rows.inspect_err(|error| log::debug!("unfinished batches are unknown: {error}")).unwrap_or_default()
+        };
+        let claimed: Vec<(JobId, Claim)> = unfinished()
+            .into_iter()
+            .filter(|row| row.task.is_some())
+            .filter_map(|row| Some((row.id, Claim::take(&self.library, row.id)?)))
+            .collect();
+        // Asked again, as one may have been ended by its own window just before it was claimed.
+        let mut rows = unfinished();
+        let still = claimed.into_iter().filter_map(|(id, claim)| {
+            let place = rows.iter().position(|row| row.id == id)?;
+            Some(BatchStart::Resumed(rows.swap_remove(place), claim))
+        });
+        still.collect()
     }
 
     /// Begins, unless there is no model that could do it (`able`), or nothing to do.
@@ -102,7 +120,7 @@ impl Batches {
                 return None;
             }
         };
-        let Prepared { row, lang, how, total, done, failed } = prepared;
+        let Prepared { row, claim, lang, how, total, done, failed } = prepared;
         let progress = Progress { done, total: Some(total), failed, ..Progress::default() };
         let kind = JobKind::Caption(total);
         let status = JobStatus { id, kind, state: JobState::Running, progress };
@@ -113,6 +131,7 @@ impl Batches {
         let telltale = Telltale::new(&self.outbox, &self.board, id);
         Some(Batch {
             row,
+            _claim: claim,
             id,
             control,
             lang,
@@ -234,14 +253,16 @@ impl Batches {
                 let task = json!({ "lang": lang, "how": how.settings() }).to_string();
                 let what = format!("captions for {total} photos");
                 let row = self.writer.with(move |store| store.begin_batch(&what, &task, &photos))?;
-                Ok(Prepared { row, lang, how, total, done: 0, failed: 0 })
+                let claim = Claim::take(&self.library, row);
+                Ok(Prepared { row, claim, lang, how, total, done: 0, failed: 0 })
             }
-            BatchStart::Resumed(row) => {
+            BatchStart::Resumed(row, claim) => {
                 let task: Value = serde_json::from_str(row.task.as_deref().unwrap_or_default()).unwrap_or_default();
                 let lang = task["lang"].as_str().unwrap_or("en").to_owned();
                 let how = Writing::from_settings(&task["how"]);
                 let total = row.done + reader.left_of_batch(row.id)?;
-                Ok(Prepared { row: row.id, lang, how, total, done: row.done, failed: row.failed })
+                let claim = Some(claim);
+                Ok(Prepared { row: row.id, claim, lang, how, total, done: row.done, failed: row.failed })
             }
         }
     }
@@ -249,6 +270,7 @@ impl Batches {
 
 struct Prepared {
     row: JobId,
+    claim: Option<Claim>,
     lang: String,
     how: Writing,
     total: u64,

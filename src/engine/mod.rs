@@ -201,6 +201,7 @@ impl Engine {
             looks: looks.clone(),
             outbox: outbox.clone(),
             batches: Batches {
+                library: library.clone(),
                 writer: writer.clone(),
                 outbox: outbox.clone(),
                 board: board.clone(),

@@ -12,6 +12,7 @@
 mod answers;
 mod batches;
 mod captions;
+mod claim;
 mod codec;
 mod error;
 mod exported;
@@ -26,6 +27,7 @@ mod scores;
 mod words;
 mod write;
 
+pub use claim::Claim;
 pub use error::StoreError;
 pub use history::{CaptionAct, CaptionStep, CaptionStepId, CaptionSteps};
 pub use open::BUSY_TIMEOUT;

@@ -554,3 +554,20 @@ fn without_a_model_all_else_goes_on() {
     world.restart();
     world.change(Command::WriteCaption { photo, lang: "en".into(), text: "mine".into() });
 }
+
+#[test]
+fn a_second_window_leaves_a_batch_at_work_alone() {
+    let world = World::new(4, Duration::from_millis(60));
+    assert!(world.send(world.all(false)));
+    world.wait(|event| matches!(event, Event::BatchCaption { .. }).then_some(()));
+    // The same library in another window, which would caption at once.
+    let other = Arc::new(Slow::default());
+    let second = start(world.dir.path(), FuseSource::Ready(other.clone()));
+    assert_eq!(world.job_end(), JobState::Done);
+    assert_eq!(world.drafts(), 12, "each once");
+    assert_eq!(other.looks.load(Ordering::Relaxed), 0);
+    drop(second);
+    let left: Vec<_> =
+        std::fs::read_dir(world.dir.path().join("data")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains(".job-")), "{left:?}");
+}
