@@ -105,3 +105,43 @@ fn words_caption() {
 fn words_caption_offers() {
     words("words-caption-offers", LARGE, Theme::Light, "zh-CN");
 }
+
+#[test]
+fn words_ask() {
+    words("words-ask", LARGE, Theme::Light, "en");
+}
+
+#[test]
+fn words_match() {
+    words("words-match", LARGE, Theme::Dark, "zh-CN");
+}
+
+#[test]
+fn words_batch_sheet() {
+    words("words-batch-sheet", LARGE, Theme::Light, "zh-CN");
+}
+
+#[test]
+fn words_batch() {
+    words("words-batch", LARGE, Theme::Dark, "en");
+}
+
+#[test]
+fn words_rerank() {
+    words("words-rerank", LARGE, Theme::Light, "en");
+}
+
+#[test]
+fn words_reword() {
+    words("words-reword", LARGE, Theme::Dark, "zh-CN");
+}
+
+#[test]
+fn words_export_look() {
+    words("words-export-look", SMALL, Theme::Dark, "en");
+}
+
+#[test]
+fn words_export_xmp() {
+    words("words-export-xmp", LARGE, Theme::Light, "zh-CN");
+}
