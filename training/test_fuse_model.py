@@ -29,21 +29,31 @@ class Layout(unittest.TestCase):
                 torch.testing.assert_close(together[at:at + len(ids)], alone, atol=1e-5, rtol=1e-4)
                 at += len(ids)
 
-    def test_a_word_does_not_see_what_follows_but_all_sees_all_without_captions(self):
+    def test_several_texts_beside_a_picture_are_each_alone(self):
+        texts, tags = [[CLS, 20, 30, SEP], [CLS, 22, SEP]], [12, SEP]
+        with torch.no_grad():
+            both = layout.sequence([texts], [tags], self.cells)
+            together = both.firsts(self.model(both))
+            for text, hidden in zip(texts, together):
+                alone = layout.sequence([[text]], [tags], self.cells)
+                torch.testing.assert_close(hidden, alone.firsts(self.model(alone))[0], atol=1e-5, rtol=1e-4)
+
+    def test_a_word_of_a_caption_does_not_see_what_follows_but_one_of_a_question_does(self):
         with torch.no_grad():
             short = self.model(layout.captions([[[START["zh"], 20]]], [[]], self.cells))[0]
             long = self.model(layout.captions([[[START["zh"], 20, 25]]], [[]], self.cells))[0, :2]
             torch.testing.assert_close(short, long, atol=1e-5, rtol=1e-4)
-            other = self.model(layout.sequence([[CLS, 20, 26, SEP]], [[]], self.cells))[0, 0]
-            self.assertGreater((self.model(layout.sequence([[CLS, 20, 25, SEP]], [[]], self.cells))[0, 0] - other).abs().max(), 1e-3)
+            other = self.model(layout.sequence([[[CLS, 20, 26, SEP]]], [[]], self.cells))[0, 0]
+            self.assertGreater((self.model(layout.sequence([[[CLS, 20, 25, SEP]]], [[]], self.cells))[0, 0] - other).abs().max(), 1e-3)
 
     def test_padding_changes_nothing(self):
-        texts, shown = [[CLS, 20, SEP], [CLS, 20, 21, 22, 23, 24, SEP]], [[12, SEP], []]
+        texts, shown = [[[CLS, 20, SEP]], [[CLS, 20, 21, 22, 23, 24, SEP]]], [[12, SEP], []]
         with torch.no_grad():
-            both = self.model(layout.sequence(texts, shown, self.cells.expand(2, -1, -1)))
+            both = layout.sequence(texts, shown, self.cells.expand(2, -1, -1))
+            together = both.firsts(self.model(both))
             for i in range(2):
-                alone = self.model(layout.sequence(texts[i:i + 1], shown[i:i + 1], self.cells))
-                torch.testing.assert_close(both[i, 0], alone[0, 0], atol=1e-5, rtol=1e-4)
+                alone = layout.sequence(texts[i:i + 1], shown[i:i + 1], self.cells)
+                torch.testing.assert_close(together[i], alone.firsts(self.model(alone))[0], atol=1e-5, rtol=1e-4)
 
     def test_geometry_is_uniters(self):
         torch.testing.assert_close(layout.geometry(3)[5], torch.tensor([2 / 3, 1 / 3, 1, 2 / 3, 1 / 3, 1 / 3, 1 / 9]))
@@ -53,7 +63,7 @@ class Files(unittest.TestCase):
     def test_a_pack_holds_what_was_measured(self):
         model, words, labels = golden.small()
         with tempfile.TemporaryDirectory() as folder:
-            export.write_pack(folder, model, words, labels, golden.Mix(), 0.3)
+            export.write_pack(folder, model, words, labels, golden.Mix(), golden.METRICS)
             back, again, named = golden.stored(folder)
             rounded = export.rounded(model)
             for (name, a), (_, b) in zip(rounded.state_dict().items(), back.state_dict().items()):
@@ -98,8 +108,8 @@ class Batches(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         corpus, (cls.model, words, _) = small_corpus(), golden.small()
-        hard = {k: {p: [[(p + 1) % 4, (p + 2) % 4]] * 5 if p < 4 else [[4 + (p - 3) % 3, 4 + (p - 2) % 3]] for p in range(7)} for k in data.LANGUAGES}
-        cls.maker = batches.Maker(corpus, SmallSeen(12), words, golden.ANSWERS, hard, batches.Mix(photos=3, captions=2, pairs=6, swapped=0.8))
+        hard = {k: {p: [[(p + 1) % 4, (p + 2) % 4]] * 2 if p < 4 else [[4 + (p - 3) % 3, 4 + (p - 2) % 3]] for p in range(7)} for k in data.LANGUAGES}
+        cls.maker = batches.Maker(corpus, SmallSeen(12), words, golden.ANSWERS, hard, batches.Mix(photos=3, captions=2, pictures=3, texts=4, swapped=0.8))
         cls.model.eval()
 
     def test_every_task_has_a_finite_loss_and_the_same_batch_for_a_number(self):
@@ -109,7 +119,7 @@ class Batches(unittest.TestCase):
                 self.assertTrue(torch.equal(one[0].ids, other[0].ids) and torch.equal(one[1], other[1]), task)
                 self.assertTrue(one[0].cells is None or torch.equal(one[0].cells, other[0].cells), task)
                 self.assertTrue(train.loss_of(self.model, task, one, 0.1).isfinite(), task)
-                self.assertGreater(train.samples(task, one), 0)
+                self.assertGreater(train.samples(one), 0)
 
     def test_a_caption_is_scored_word_by_word_after_its_language(self):
         (s, target), words = self.maker.batch("caption", 1), self.maker.words
@@ -121,9 +131,16 @@ class Batches(unittest.TestCase):
                 self.assertEqual(right[at[-1]], SEP)
             self.assertFalse(any(r for r, p in zip(right, part) if p <= 0))
 
-    def test_half_of_the_pairs_are_true(self):
+    def test_a_third_of_the_pairs_are_true(self):
         for number in range(6):
-            self.assertEqual(self.maker.batch("itm", number)[1].tolist(), [1, 0] * 3)
+            self.assertEqual(self.maker.batch("itm", number)[1].tolist(), [1, 0, 0, 1] * 3)
+
+    def test_each_text_beside_a_picture_has_its_target(self):
+        for task in ("itm", "vqa"):
+            for number in range(12):
+                s, target = self.maker.batch(task, number)
+                self.assertEqual(len(s.firsts(torch.zeros(*s.ids.shape, 2))), len(target))
+                self.assertFalse(s.forward)
 
     def test_what_is_held_out_is_never_in_a_batch(self):
         asked = [q.photo for kinds in self.maker.asked.values() for kind in kinds for q in kind]
@@ -157,9 +174,10 @@ class Made:
             raise KeyboardInterrupt
         g = torch.Generator().manual_seed(number + 100 * train.TASKS.index(task))
         ids, cells = torch.randint(7, 40, (4, 5), generator=g).tolist(), torch.rand(4, 9, 96, generator=g)
-        if task in ("caption", "mlm"):
+        if task == "caption":
             s = layout.captions([[row] for row in ids], [[]] * 4, cells)
             return s, torch.randint(7, 40, s.ids.shape, generator=g)
+        ids = [[[CLS, *row]] for row in ids]
         return layout.sequence(ids, [[]] * 4, cells), torch.randint(0, 2, (4,), generator=g)
 
 

@@ -10,7 +10,8 @@ use glimpse::domain::CancelToken;
 use glimpse::models::catalogue;
 use glimpse::models::folder::ModelFolder;
 use glimpse::models::fuse::decode::{Decoding, NextToken, decode};
-use glimpse::models::fuse::transformer::{Caption, RegionTransformer, Special};
+use glimpse::models::fuse::evidence::{Alone, Pair};
+use glimpse::models::fuse::transformer::{Caption, RegionTransformer, Sequence, Special};
 use glimpse::models::fuse::{CaptionRequest, Recipe, Regions, Sees};
 use glimpse::models::pack::Pack;
 use glimpse::models::tokenizer::Tokenizer;
@@ -32,6 +33,9 @@ struct Picture {
     tags: Vec<String>,
     answers: Vec<Vec<f32>>,
     matches: Vec<Vec<f32>>,
+    /// log p of each text as a caption of the picture, and without any.
+    likelihoods: Vec<f32>,
+    alone: Vec<f32>,
     captions: std::collections::BTreeMap<String, Written>,
 }
 
@@ -101,10 +105,23 @@ fn compare(pack: &Path, golden: &Path) -> f32 {
             differ(&model.answers(sequence(text), &regions).unwrap(), answers);
         }
         // In one batch: what pads the shorter ones must not be seen.
-        let all: Vec<Tensor> = expected.texts.iter().map(|text| sequence(text)).collect();
+        let all: Vec<Sequence> = expected.texts.iter().map(|text| sequence(text)).collect();
         let pooled = model.heads.pool(&model.encode(&all).unwrap()).unwrap();
         let matches: Vec<Vec<f32>> = model.heads.itm.as_ref().unwrap().forward(&pooled).unwrap().to_vec2().unwrap();
         matches.iter().zip(&picture.matches).for_each(|(ours, theirs)| differ(ours, theirs));
+        let pair = |text: &String| {
+            let start = id(if text.chars().any(|c| c > '\u{2fff}') { "[ZH]" } else { "[EN]" });
+            let words = tokenizer.encode_plain(text).unwrap();
+            let said = [start].into_iter().chain(words.into_iter().take(28)).collect();
+            Pair { text: tokenizer.encode(text).unwrap(), said, tags: tags.clone(), picture: &regions }
+        };
+        let pairs: Vec<Pair> = expected.texts.iter().map(pair).collect();
+        let found = model.evidence(&pairs, special, &mut Alone::default()).unwrap();
+        for (i, evidence) in found.iter().enumerate() {
+            let (head, gain) = (&picture.matches[i], picture.likelihoods[i] - picture.alone[i]);
+            // A sum over up to 30 words.
+            differ(&[evidence.head, evidence.gain / 30.0], &[head[1] - head[0], gain / 30.0]);
+        }
         for (lang, written) in &picture.captions {
             let first = id(if lang == "zh" { "[ZH]" } else { "[EN]" });
             assert_eq!(written.ids[0], first);

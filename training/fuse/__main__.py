@@ -57,9 +57,9 @@ def run(o, log):
     averaged, steps = fit(model, maker, settings, o.cache, log)
     model = export.rounded(averaged)
     metrics = evaluate.report(model, maker, names, hard, log, o.measure)
-    metrics["align_weight"], metrics["rerank_first"] = listen.weigh(model, maker, tower, o.cache, log)
+    metrics["align_weight"], metrics["rerank_first"] = listen.weigh(model, evaluate.Judge(**metrics["judge"]), maker, tower, o.cache, log)
     text = card.text(metrics, shape, settings, steps, o.words, tower.hash, len(names), o.measure)
-    size = export.write_pack(o.out, model, vocabulary, data.labels(names), mix, metrics["calibration"]["unsure_below"], metrics, text,
+    size = export.write_pack(o.out, model, vocabulary, data.labels(names), mix, metrics, text,
                              {"pack": "lite-align", "tower": tower.image_hash})
     log("metrics: " + json.dumps(metrics))
     log(f"wrote {o.out}: {size / 1e6:.1f} MB")

@@ -1,7 +1,8 @@
-"""Batches of the four tasks, each made from the seed and its own number alone, so that a run that was stopped
+"""Batches of the three tasks, each made from the seed and its own number alone, so that a run that was stopped
 goes on with the very batch that came next.
 
-Samples of a batch are of about one length, so that little is computed for padding. Must not know the model's parts beyond how a sequence is laid out.
+Several texts stand beside each picture, which is then computed once for all of them, and rows of a batch are of
+about one length, so that little is computed for padding. Must not know the model's parts beyond how a sequence is laid out.
 """
 import random
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import torch
 from . import model, swap
 from .data import LANGUAGES
 from .features import tags as probable
-from .words import CLS, MASK, SEP, SPECIAL, START
+from .words import CLS, SEP, START
 
 # So many batches' worth of samples are drawn, and one batch of like lengths taken from them.
 SPARE = 6
@@ -23,17 +24,17 @@ class Mix:
     """How batches are made."""
 
     seed: int = 1
-    photos: int = 24        # of a caption batch
-    captions: int = 3       # of each of them, side by side
-    pairs: int = 64         # of the other tasks
-    free: float = 0.2       # caption batches without a picture
-    swapped: float = 0.3    # samples whose noun is swapped
-    chinese: float = 0.35
+    photos: int = 20        # of a caption batch
+    captions: int = 5       # of each of them, side by side
+    pictures: int = 14      # of a batch of pairs or questions
+    texts: int = 6          # beside each of them
+    free: float = 0.12      # caption batches without a picture
+    swapped: float = 0.25   # samples whose noun is swapped
+    chinese: float = 0.3
     translated: float = 0.5  # Chinese captions that are machine translations
     threshold: float = 0.1  # of a class's probability, to be a tag
     untagged: float = 0.1   # samples whose tags are left out
-    masked: float = 0.25    # words of a masked text
-    sources: tuple = (("rules", 0.45), ("cocoqa", 0.25), ("daquar", 0.2), ("easy-vqa", 0.1))
+    sources: tuple = (("rules", 0.45), ("cocoqa", 0.25), ("daquar", 0.15), ("easy-vqa", 0.15))
 
 
 class Maker:
@@ -51,10 +52,12 @@ class Maker:
         photos = corpus.photos
         training = [i for i, p in enumerate(photos) if not p.held_out and p.source in ("flickr8k_train", "cocoqa")]
         self.described = {k: [i for i in training if photos[i].captions.get(k)] for k in LANGUAGES}
-        asked = {}
+        self.confused = {k: self._confused(hard.get(k, {}), set(self.described[k])) for k in LANGUAGES}
+        asked, self.of_photo = {}, {}
         for q in corpus.questions(training=True):
             if any(a in self.answer for a in q.answers):
                 asked.setdefault(q.source, {}).setdefault(q.kind, []).append(q)
+                self.of_photo.setdefault((q.source, q.photo), []).append(q)
         self.asked = {source: [asked[source][kind] for kind in sorted(asked[source])] for source in asked}
         self.free = {k: self._free(k) for k in LANGUAGES}
 
@@ -150,95 +153,95 @@ class Maker:
                 row.lerp_(self.seen.prototypes[change[1]].expand_as(row), share)
         return cells
 
-    def _pairs(self, draw, count):
-        """(photo, caption, number of the caption among its language's or `None`, language)."""
-        out = []
-        for _ in range(count):
-            language = "zh" if draw.random() < self.mix.chinese else "en"
-            photo = draw.choice(self.described[language])
-            captions = self.corpus.photos[photo].captions
-            if language == "en" and captions.get("statement") and draw.random() < 0.5:
-                out.append((photo, draw.choice(captions["statement"]), None, language))
-            elif language == "zh" and draw.random() < self.mix.translated and captions.get("mt"):
-                out.append((photo, draw.choice(captions["mt"]), None, language))
-            else:
-                k = draw.randrange(len(captions[language]))
-                out.append((photo, captions[language][k], k, language))
+    @staticmethod
+    def _confused(hard, photos):
+        """{photo: [(another, k)]}: the k-th caption of the other one, with which Align confuses this photo."""
+        out = {}
+        for other in sorted(photos & set(hard)):
+            for k, near in enumerate(hard[other]):
+                for photo in near:
+                    if photo in photos:
+                        out.setdefault(photo, []).append((other, k))
         return out
 
-    # The tasks where all sees all.
+    # The tasks where a text sees all of itself.
 
-    def mlm(self, draw):
-        pairs = self._some_pairs(draw, self.mix.pairs)
-        texts, targets, tags = [], [], []
-        for photo, caption, _, language in pairs:
-            ids, target = self.text_ids(caption), []
-            for at, i in enumerate(ids):
-                hide = i >= len(SPECIAL) and i < self.words.said and draw.random() < self.mix.masked
-                target.append(i if hide else 0)
-                if hide:
-                    u = draw.random()
-                    ids[at] = MASK if u < 0.8 else draw.randrange(len(SPECIAL), self.words.said) if u < 0.9 else i
-            texts.append(ids), targets.append(target), tags.append(self.tag_ids(self._tags(photo, draw), language))
-        s = model.sequence(texts, tags, self._cells([p[0] for p in pairs], [None] * len(pairs), draw, mirror=True))
-        return s, model.padded([t + [0] * len(g) for t, g in zip(targets, tags)], 0)
+    def _true(self, photo, language, draw):
+        captions = self.corpus.photos[photo].captions
+        if language == "en" and captions.get("statement") and draw.random() < 0.5:
+            return draw.choice(captions["statement"])
+        machine = language == "zh" and captions.get("mt") and draw.random() < self.mix.translated
+        return draw.choice(captions["mt" if machine else language])
+
+    def _false(self, photo, language, draw):
+        """A caption of a photo that Align confuses with this one, or of any, or an own one with its noun swapped."""
+        u, near = draw.random(), self.confused[language].get(photo)
+        if near and u < 0.65:
+            other, k = draw.choice(near)
+            return self.corpus.photos[other].captions[language][k]
+        if u > 0.85 and (change := swap.choose(self.corpus.photos[photo].nouns, draw)):
+            if text := self._swap(draw.choice(self.corpus.photos[photo].captions[language]), language, change, draw.random() < 0.5):
+                return text
+        return self._true(draw.choice([p for p in draw.sample(self.described[language], 2) if p != photo]), language, draw)
 
     def itm(self, draw):
-        """Half true pairs, half false: a caption with a photo that Align confuses with its own, or with any, or with
-        its noun swapped in the words alone."""
-        pairs, rows = self._some_pairs(draw, self.mix.pairs // 2), []
-        for photo, caption, k, language in pairs:
-            rows.append((photo, caption, language, 1))
-            wrong, u = None, draw.random()
-            close = self.hard.get(language, {}).get(photo) if k is not None else None
-            if close and u < 0.6:
-                wrong = (draw.choice(close[k]), caption)
-            elif u > 0.85 and (change := swap.choose(self.corpus.photos[photo].nouns, draw)):
-                other = self._swap(caption, language, change, draw.random() < 0.5)
-                wrong = (photo, other) if other else None
-            wrong = wrong or (draw.choice([p for p in draw.sample(self.described[language], 2) if p != photo]), caption)
-            rows.append((*wrong, language, 0))
-        s = model.sequence([self.text_ids(t) for _, t, _, _ in rows], [self.tag_ids(self._tags(p, draw), l) for p, _, l, _ in rows],
-                           self._cells([p for p, *_ in rows], [None] * len(rows), draw, mirror=True))
-        return s, torch.tensor([r[3] for r in rows])
+        """A third of the texts are true."""
+        rows = []
+        for _ in range(SPARE * self.mix.pictures):
+            language = "zh" if draw.random() < self.mix.chinese else "en"
+            photo = draw.choice(self.described[language])
+            texts = [(self._true(photo, language, draw), 1) if k % 3 == 0 else (self._false(photo, language, draw), 0) for k in range(self.mix.texts)]
+            rows.append(([(self.text_ids(t), is_true) for t, is_true in texts], self.tag_ids(self._tags(photo, draw), language), photo, None))
+        return self._asked(rows, draw, mirror=True)
 
     def vqa(self, draw):
         shares = [(s, w) for s, w in self.mix.sources if s in self.asked]
         rows = []
-        for _ in range(SPARE * self.mix.pairs):
+        for _ in range(SPARE * self.mix.pictures):
             source = draw.choices([s for s, _ in shares], [w for _, w in shares])[0]
             # Each kind as often as another, but for their size.
             kinds = self.asked[source]
-            q = draw.choice(draw.choices(kinds, [len(k) ** 0.5 for k in kinds])[0])
-            language = "zh" if q.chinese and draw.random() < self.mix.chinese else "en"
-            text, answer, tags, change = self._question(q.text(language), draw), draw.choice([a for a in q.answers if a in self.answer]), self._tags(q.photo, draw), None
+            first = draw.choice(draw.choices(kinds, [len(k) ** 0.5 for k in kinds])[0])
+            language = "zh" if first.chinese and draw.random() < self.mix.chinese else "en"
+            others = [q for q in self.of_photo[source, first.photo] if q is not first]
+            asked, tags, change = [first, *draw.sample(others, min(len(others), self.mix.texts - 1))], self._tags(first.photo, draw), None
+            texts = [(self._question(q.text(language), draw), draw.choice([a for a in q.answers if a in self.answer])) for q in asked]
             if source == "rules" and draw.random() < self.mix.swapped:
-                tags, text, answer, change = self._swapped(q, text, answer, language, tags, draw)
-            rows.append((q.photo, self.text_ids(text), self.tag_ids(tags, language), self.answer[answer], change))
-        rows = _alike(rows, lambda r: len(r[1]) + len(r[2]), self.mix.pairs, draw)
-        s = model.sequence([r[1] for r in rows], [r[2] for r in rows], self._cells([r[0] for r in rows], [r[4] for r in rows], draw))
-        return s, torch.tensor([r[3] for r in rows])
+                tags, texts, change = self._swapped(asked, texts, language, tags, draw)
+            rows.append(([(self.text_ids(t), self.answer[a]) for t, a in texts], self.tag_ids(tags, language), first.photo, change))
+        return self._asked(rows, draw)
+
+    def _asked(self, rows, draw, mirror=False):
+        """A batch of [([(ids, class)], tags, photo, change)]."""
+        rows = _alike(rows, lambda r: sum(len(t) for t, _ in r[0]) + len(r[1]), self.mix.pictures, draw)
+        s = model.sequence([[t for t, _ in r[0]] for r in rows], [r[1] for r in rows], self._cells([r[2] for r in rows], [r[3] for r in rows], draw, mirror))
+        return s, torch.tensor([target for r in rows for _, target in r[0]])
 
     def _question(self, text, draw):
         """People write the question mark or not, in either width."""
         bare = text.rstrip(" ?？")
         return bare + draw.choice(["", "?", " ?", "？"])
 
-    def _swapped(self, q, text, answer, language, tags, draw):
-        """The question with its noun swapped; whose answer is the noun, only where the new one can be answered."""
-        change = swap.choose(self.corpus.photos[q.photo].nouns, draw)
-        if change:
-            noun, c = change
-            exact = draw.random() < 0.5
-            new_answer = self.classes.noun(c, "en", False) if answer == noun else answer
-            new_text = self._swap(text, language, change, exact) or (text if answer == noun else None)
-            if new_text and new_answer in self.answer:
-                kept = [k for k in self.tagged[q.photo] if self.classes.general[k][0] != noun]
-                return [c, *kept][:3], new_text, new_answer, change
-        return tags, text, answer, None
-
-    def _some_pairs(self, draw, count):
-        return _alike(self._pairs(draw, SPARE * count), lambda p: len(self.ids(p[1])), count, draw)
+    def _swapped(self, asked, texts, language, tags, draw):
+        """(tags, [(question, answer)], change) with a noun of the photo swapped in all of them. Questions whose answer would
+        be another and is not known are left out; without any left nothing is swapped."""
+        photo = asked[0].photo
+        change = swap.choose(self.corpus.photos[photo].nouns, draw)
+        if not change:
+            return tags, texts, None
+        noun, c = change
+        exact, named, out = draw.random() < 0.5, self.classes.noun(c, "en", False), []
+        for q, (text, answer) in zip(asked, texts):
+            new = self._swap(text, language, change, exact)
+            # What is asked of other things stays true, but not whether they are there.
+            if answer == noun:
+                out += [(new or text, named)] * (named in self.answer)
+            elif new or q.kind != "yes/no":
+                out.append((new or text, answer))
+        if not out:
+            return tags, texts, None
+        kept = [k for k in self.tagged[photo] if self.classes.general[k][0] != noun]
+        return [c, *kept][:3], out, change
 
 
 def _alike(rows, length, count, draw):

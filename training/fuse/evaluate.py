@@ -2,8 +2,10 @@
 import random
 import re
 from collections import defaultdict
+from dataclasses import asdict, dataclass
 
 import torch
+import torch.nn.functional as F
 
 from . import model as layout
 from .data import LANGUAGES
@@ -76,25 +78,82 @@ def auc(true, false):
 
 
 @torch.no_grad()
-def judged(model, eye, pairs, batch=64):
-    """How likely each (photo, text, language) belongs together."""
-    out = []
+def evidence(model, eye, pairs, batch=64):
+    """What speaks for each (photo, text, language), [N,2]: the log-odds of the matching head on [CLS]; and the
+    gain, log p(text | picture) - log p(text), by which the picture makes the text a likelier caption."""
+    odds, seen, alone = [], [], {}
     for at in range(0, len(pairs), batch):
         some = pairs[at:at + batch]
         tags, cells = eye.show([p for p, _, _ in some], [l for _, _, l in some])
-        s = layout.sequence([eye.maker.text_ids(t) for _, t, _ in some], tags, cells)
-        out += model.matches(model(s)).softmax(1)[:, 1].tolist()
-    return out
+        s = layout.sequence([[eye.maker.text_ids(t)] for _, t, _ in some], tags, cells)
+        scores = model.matches(s.firsts(model(s)))
+        odds += (scores[:, 1] - scores[:, 0]).tolist()
+        seen += likelihoods(model, eye.maker, [t for _, *t in some], tags, cells)
+    texts = list(dict.fromkeys((t, l) for _, t, l in pairs))
+    for at in range(0, len(texts), batch):
+        some = texts[at:at + batch]
+        alone.update(zip(some, likelihoods(model, eye.maker, some, [[]] * len(some), None)))
+    return torch.tensor([[o, s - alone[t, l]] for o, s, (_, t, l) in zip(odds, seen, pairs)])
 
 
-def matching(model, eye, photos, language, hard, seed=3):
-    """AUC of each photo's first caption against another photo's, and against Align's five best wrong photos."""
+def likelihoods(model, maker, texts, tags, cells):
+    """log p of each (text, language) as a caption of its picture; words that captions never say are not counted."""
+    ids = [maker.caption_ids(t, l) for t, l in texts]
+    s = layout.captions([[i[:-1]] for i in ids], tags, cells)
+    following = layout.padded([[0] * len(tag) + i[1:] for tag, i in zip(tags, ids)], 0)
+    following = torch.where(following < maker.words.said, following, 0)
+    scores = model.words(model(s)).log_softmax(-1).gather(2, following[..., None])[..., 0]
+    return (scores * (following > 0)).sum(1).tolist()
+
+
+@dataclass
+class Judge:
+    """How the evidence makes the odds of a match: `head * log-odds + gain * gain + bias`."""
+
+    head: float = 1.0
+    gain: float = 0.0
+    bias: float = 0.0
+
+    def odds(self, found):
+        """Log-odds of evidence [N,2]."""
+        return self.head * found[:, 0] + self.gain * found[:, 1] + self.bias
+
+    @classmethod
+    def fitted(cls, true, false):
+        """Logistic regression; both sides weigh the same."""
+        x = torch.cat([true, false])
+        spread = x.std(0)
+        of, w = torch.cat([torch.ones(len(true)), torch.zeros(len(false))]), torch.zeros(3, requires_grad=True)
+        share = torch.cat([torch.full((len(true),), 0.5 / len(true)), torch.full((len(false),), 0.5 / len(false))])
+        optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss():
+            optimiser.zero_grad()
+            out = (F.binary_cross_entropy_with_logits((x / spread) @ w[:2] + w[2], of, reduction="none") * share).sum()
+            out.backward()
+            return out
+
+        optimiser.step(loss)
+        head, gain = (w[:2] / spread).tolist()
+        return cls(round(head, 4), round(gain, 4), round(w[2].item(), 4))
+
+
+def compared(model, eye, photos, language, hard, seed=3):
+    """Evidence for each photo's first caption with the photo itself, with another, and with Align's five best wrong ones."""
     of, draw = eye.maker.corpus.photos, random.Random(seed)
     own = [(p, of[p].captions[language][0], language) for p in photos]
     other = [(draw.choice([q for q in photos if q != p]), t, language) for p, t, _ in own]
     close = [(w, t, language) for p, t, _ in own for w in hard[language][p][0][:5]]
-    true = judged(model, eye, own)
-    return {"pairs": len(own), "auc_random": auc(true, judged(model, eye, other)), "auc_hard": auc(true, judged(model, eye, close))}
+    return [evidence(model, eye, pairs) for pairs in (own, other, close)]
+
+
+def matching(judge, own, other, close):
+    """AUC of true pairs against random ones and against Align's wrong ones: of the judge, the head and the gain alone."""
+    figures = {"pairs": len(own)}
+    for name, by in (("", judge), ("_head", Judge()), ("_gain", Judge(0.0, 1.0))):
+        true = by.odds(own).tolist()
+        figures |= {f"auc{name}_random": auc(true, by.odds(other).tolist()), f"auc{name}_hard": auc(true, by.odds(close).tolist())}
+    return figures
 
 
 @torch.no_grad()
@@ -104,8 +163,8 @@ def answered(model, eye, asked, names, language, blind=False, batch=64):
     for at in range(0, len(asked), batch):
         some = asked[at:at + batch]
         tags, cells = eye.show([q.photo for q in some], [language] * len(some), blind)
-        s = layout.sequence([eye.maker.text_ids(q.text(language)) for q in some], tags, cells)
-        best = model.answers(model(s)).softmax(1).max(1)
+        s = layout.sequence([[eye.maker.text_ids(q.text(language))] for q in some], tags, cells)
+        best = model.answers(s.firsts(model(s))).softmax(1).max(1)
         out += [(names[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist())]
     return out
 
@@ -156,10 +215,16 @@ def report(model, maker, names, hard, log, most=400, written=30):
     eye, of = Eye(maker, maker.mix.threshold), maker.corpus.photos
     val = maker.corpus.of("flickr8k_val")[:most]
     out = {"captions": {}, "matching": {}}
+    found = {language: compared(model, eye, val, language, hard) for language in LANGUAGES}
+    own, other, close = (torch.cat(parts) for parts in zip(*found.values()))
+    # As many of the easy as of the hard.
+    judge = Judge.fitted(own, torch.cat([other.repeat(5, 1), close]))
+    out["judge"] = asdict(judge)
+    log(f"judge: {judge}")
     for language in LANGUAGES:
         out["captions"][language], shown = captions(model, eye, val[:written], language)
         log(f"captions {language}: {out['captions'][language]} {shown}")
-        out["matching"][language] = matching(model, eye, val, language, hard)
+        out["matching"][language] = matching(judge, *found[language])
         log(f"matching {language}: {out['matching'][language]}")
     out["vqa"], out["calibration"] = vqa(model, eye, maker.corpus.questions(training=False), names, most)
     for group, figures in out["vqa"].items():

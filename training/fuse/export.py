@@ -51,13 +51,13 @@ def rounded(model):
     return model.eval()
 
 
-def config(shape, mix, unsure, align_weight):
+def config(shape, mix, metrics):
     """What the Rust program needs to know of the architecture."""
     return {"model_type": ID, "hidden_size": shape.width, "num_hidden_layers": shape.depth, "num_attention_heads": shape.heads, "intermediate_size": 4 * shape.width,
             "vocab_size": shape.rows, "max_position_embeddings": POSITIONS, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 0,
             "img_dim": shape.feature, "num_answer": shape.answers, "len_vis_input": shape.cells, "grid_side": shape.side, "written_words": shape.said,
             "max_seq_length": batches.LONGEST_TEXT, "max_seq_a_length": TAGS_AT, "max_tag_length": batches.LONGEST_TAGS, "tag_threshold": mix.threshold,
-            "unsure_below": unsure, "align_weight": align_weight}
+            "unsure_below": metrics["calibration"]["unsure_below"], "match": metrics["judge"], "align_weight": metrics["align_weight"]}
 
 
 def tag_names():
@@ -66,13 +66,13 @@ def tag_names():
     return {"en": [en for en, _ in names], "zh": [zh for _, zh in names]}
 
 
-def write_pack(out, model, words, labels, mix, unsure, metrics=None, card=None, align=None):
+def write_pack(out, model, words, labels, mix, metrics, card=None, align=None):
     """The whole pack; returns its size in bytes. Without a card (parity vectors) none is written, nor tags."""
     os.makedirs(out, exist_ok=True)
     tensors, notes = stored(model.state_dict())
     save_file(tensors, os.path.join(out, "model.safetensors"), metadata=notes)
     beside = {"tokenizer.json": words.tokenizer, "labels.json": json.dumps(labels, ensure_ascii=False),
-              "config.json": json.dumps(config(model.shape, mix, unsure, (metrics or {}).get("align_weight", 0.0)), indent=1) + "\n"}
+              "config.json": json.dumps(config(model.shape, mix, metrics), indent=1) + "\n"}
     if card:
         beside["tags.json"] = json.dumps(tag_names(), ensure_ascii=False)
     for name, text in beside.items():
@@ -86,7 +86,7 @@ def write_pack(out, model, words, labels, mix, unsure, metrics=None, card=None, 
     manifest = {"id": ID, "family": "fuse", "architecture": ID, "name": "Lite Fuse",
                 "good_at": "Captions, answers and matching for everyday photos, in English and Chinese; small, works at once.",
                 "languages": ["en", "zh"], "licence": "Apache-2.0 and MIT (first text weights); trained on data for research and education, see MODEL_CARD.md",
-                "source": "trained by training/fuse", "align": align, "files": files, "metrics": metrics or {}}
+                "source": "trained by training/fuse", "align": align, "files": files, "metrics": metrics}
     with open(os.path.join(out, "pack.json"), "w", encoding="utf8") as f:
         json.dump(manifest, f, ensure_ascii=False, indent=1)
         f.write("\n")

@@ -15,7 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from . import export, model as layout
-from .batches import LONGEST_TAGS, Mix
+from ..align.text import _is_han
+from .batches import LONGEST_CAPTION, LONGEST_TAGS, Mix
 from .model import Fuse, Shape
 from .words import CLS, SEP, SPECIAL, START, Words
 
@@ -23,6 +24,8 @@ PIECES = [*"abcdefghijklmnopqrstuvwxyz", *("##" + c for c in "abcdefghijklmnopqr
 PICTURES = [["dog", "red ball"], [], ["cat", "grass", "what the dog runs on is the color of a red ball on the grass is what the cat"]]
 TEXTS = ["a dog runs on the grass .", "what color is the ball ?", "狗是什么颜色的？", "", "一只 cat 在草地上跑，the ball。", "the red dog runs " * 20]
 ANSWERS = ["red", "dog", "2"]
+# What a pack's configuration takes from its figures.
+METRICS = {"calibration": {"unsure_below": 0.3}, "judge": {"head": 0.8, "gain": 0.25, "bias": -0.1}, "align_weight": 20.0}
 # So many of the likeliest words of a step are written.
 BEST = 20
 
@@ -60,6 +63,14 @@ def stored(pack):
     return model.eval(), words, json.loads(read("labels.json"))
 
 
+def likelihood(model, words, text, tags, picture):
+    """log p of the text as a caption, in the language that it is written in."""
+    start = START["zh" if any(_is_han(c) for c in text) else "en"]
+    said = [start, *words.ids([text])[0][:LONGEST_CAPTION - 2], SEP]
+    scores = model.words(model(layout.captions([[said[:-1]]], [tags], picture))[0, len(tags):]).log_softmax(-1)
+    return sum(row[i].item() for row, i in zip(scores, said[1:]) if i < words.said)
+
+
 @torch.no_grad()
 def expected(model, words):
     """Features of the pictures, and for each picture what each head says."""
@@ -71,8 +82,10 @@ def expected(model, words):
         ids = [i for t in words.ids(tags) for i in t][:LONGEST_TAGS - 1]
         ids += [SEP] if ids else []
         texts = [[CLS, *t[:38], SEP] for t in words.ids(TEXTS)]
-        hidden = [model(layout.sequence([t], [ids], picture)) for t in texts]
-        row = {"tags": tags, "answers": [model.answers(h)[0].tolist() for h in hidden], "matches": [model.matches(h)[0].tolist() for h in hidden], "captions": {}}
+        sequences = [layout.sequence([[t]], [ids], picture) for t in texts]
+        hidden = [s.firsts(model(s)) for s in sequences]
+        row = {"tags": tags, "answers": [model.answers(h)[0].tolist() for h in hidden], "matches": [model.matches(h)[0].tolist() for h in hidden], "captions": {},
+               "likelihoods": [likelihood(model, words, t, ids, picture) for t in TEXTS], "alone": [likelihood(model, words, t, [], None) for t in TEXTS]}
         for language, start in START.items():
             said, steps = [start], []
             for _ in range(8):
@@ -96,7 +109,7 @@ def main():
     os.makedirs(o.out, exist_ok=True)
     model, words, labels = stored(o.pack) if o.pack else small()
     if not o.pack:
-        export.write_pack(o.out, model, words, labels, Mix(), 0.3)
+        export.write_pack(o.out, model, words, labels, Mix(), METRICS)
         # What the files hold, not what was drawn.
         model, words, labels = stored(o.out)
     cells, rows = expected(model, words)

@@ -3,12 +3,12 @@ log-odds of a match that ranks best. `weight` of `search::rerank` in the Rust pr
 """
 import torch
 
-from .evaluate import Eye, judged
+from .evaluate import Eye, evidence
 
 WEIGHTS = (0.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0, 80.0, 120.0)
 
 
-def weigh(model, maker, tower, cache, log, language="en", most=250, best=20, seed=11):
+def weigh(model, judge, maker, tower, cache, log, language="en", most=250, best=20, seed=11):
     """(weight, {weight: R@1}); weight "inf" is Align alone."""
     corpus, seen = maker.corpus, maker.seen
     photos = corpus.of("flickr8k_val")
@@ -18,7 +18,7 @@ def weigh(model, maker, tower, cache, log, language="en", most=250, best=20, see
     cosines, order = (texts[drawn] @ seen.vectors[photos].T).topk(best, 1)
     eye = Eye(maker, maker.mix.threshold)
     pairs = [(photos[o], said[t], language) for t, row in zip(drawn.tolist(), order.tolist()) for o in row]
-    odds = torch.tensor(judged(model, eye, pairs)).clamp(1e-6, 1 - 1e-6).logit().view(len(drawn), best)
+    odds = judge.odds(evidence(model, eye, pairs)).view(len(drawn), best)
     right = order == drawn[:, None]
     first = {w: 100 * right.gather(1, (odds + w * cosines).argmax(1, keepdim=True)).float().mean().item() for w in WEIGHTS}
     first["inf"] = 100 * right[:, 0].float().mean().item()

@@ -2,8 +2,9 @@
 
 Of its ancestors it has: from OSCAR the tags in words as anchors between text and image; from UNITER the
 visual tokens, LN(W feature) + LN(W geometry), and matching on [CLS]; from VLP one set of weights for both
-directions, chosen by the mask; from VinVL the layer norm on the visual features. Parameters are named as
-the Rust program reads them. Must not know datasets.
+directions, chosen by the mask; from VinVL the layer norm on the visual features. Tags and visual tokens look at
+each other alone: what is seen of a picture is computed once, and several texts stand beside it in one row.
+Parameters are named as the Rust program reads them. Must not know datasets.
 """
 from dataclasses import asdict, dataclass
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .words import DEPTH, PAD, POSITIONS, WIDTH
+from .words import CLS, DEPTH, PAD, POSITIONS, WIDTH
 
 PLACE, EPS = 7, 1e-12
 # Tags are numbered from here on, whatever the length of the text before them.
@@ -32,7 +33,7 @@ class Shape:
     width: int = WIDTH
     heads: int = 12
     feature: int = 1280
-    dropout: float = 0.1
+    dropout: float = 0.0
     visual_dropout: float = 0.2
 
     @property
@@ -99,26 +100,32 @@ class Visual(nn.Module):
 
 @dataclass
 class Sequence:
-    """A batch. `ids`, `positions`, `kinds` [B,L]; `part` [B,L]: 0 what is seen by all, k what the k-th caption
-    says, -1 padding; `cells` [B,C,1280] or `None` where no picture is shown."""
+    """A batch. `ids`, `positions`, `kinds` [B,L]; `part` [B,L]: 0 what is seen by all, k the k-th text, -1 padding;
+    `cells` [B,C,1280] or `None` where no picture is shown; `forward`: a word sees none that follow it."""
 
     ids: torch.Tensor
     positions: torch.Tensor
     kinds: torch.Tensor
     part: torch.Tensor
     cells: torch.Tensor | None
+    forward: bool
 
     def mask(self):
-        """[B,1,S,S], visual tokens first. A caption's word sees tags, picture and its own caption so far: VLP's
-        sequence-to-sequence mask, with several captions of one picture side by side. Without captions all see all."""
+        """[B,1,S,S], visual tokens first. Tags and picture see each other; a word sees them and its own text, in
+        captions as far as it goes: VLP's two masks, with several texts beside one picture."""
         part = self.part
         if self.cells is not None:
             part = torch.cat([part.new_zeros(len(part), self.cells.shape[1]), part], 1)
         asks, seen = part[:, :, None], part[:, None, :]
-        before = torch.ones(part.shape[1], part.shape[1], dtype=torch.bool).tril()
-        own = (asks == seen) & (before | (seen == 0)) & (seen >= 0)
+        own = (asks == seen) & (seen > 0)
+        if self.forward:
+            own = own & torch.ones(part.shape[1], part.shape[1], dtype=torch.bool).tril()
         # A padded row sees itself: a row that sees nothing has no softmax.
         return ((seen == 0) & (asks >= 0) | own | torch.eye(part.shape[1], dtype=torch.bool))[:, None]
+
+    def firsts(self, hidden):
+        """The hidden states at each text's [CLS], texts in order: [texts,width]."""
+        return hidden[(self.ids == CLS) & (self.part > 0)]
 
 
 class Fuse(nn.Module):
@@ -172,14 +179,14 @@ class Fuse(nn.Module):
         x = head["transform"]["LayerNorm"](F.gelu(head["transform"]["dense"](hidden)))
         return F.linear(x, self.bert["embeddings"]["word_embeddings"].weight[:self.shape.said], head.bias)
 
-    def pooled(self, hidden):
-        return torch.tanh(self.bert["pooler"]["dense"](hidden[:, 0]))
+    def pooled(self, firsts):
+        return self.dropout(torch.tanh(self.bert["pooler"]["dense"](firsts)))
 
-    def answers(self, hidden):
-        return self.vqa_output(self.dropout(self.pooled(hidden)))
+    def answers(self, firsts):
+        return self.vqa_output(self.pooled(firsts))
 
-    def matches(self, hidden):
-        return self.itm_output(self.dropout(self.pooled(hidden)))
+    def matches(self, firsts):
+        return self.itm_output(self.pooled(firsts))
 
 
 def padded(rows, fill):
@@ -189,20 +196,15 @@ def padded(rows, fill):
     return out
 
 
-def sequence(texts, tags, cells):
-    """`texts[i]`: lists of ids, each a caption of its own (seq2seq) under `captions`, or one text; here one text
-    `[CLS] words [SEP]` a row that sees all and is seen by all. `tags[i]`: ids, ended by [SEP] where there are any."""
-    rows = [[(i, p, WORDS, 0) for p, i in enumerate(t)] + [(i, TAGS_AT + p, TAGS, 0) for p, i in enumerate(tag)] for t, tag in zip(texts, tags)]
-    return _sequence(rows, cells)
+def sequence(texts, tags, cells, forward=False):
+    """A row a picture: `tags[i]`, ids ended by [SEP] where there are any, and `texts[i]`, lists of ids that each see
+    tags, picture and themselves. `forward`: captions, whose words see none that follow."""
+    rows = [[(i, TAGS_AT + p, TAGS, 0) for p, i in enumerate(tag)]
+            + [(i, p, WORDS, k) for k, t in enumerate(said, 1) for p, i in enumerate(t)] for said, tag in zip(texts, tags)]
+    columns = [[[item[c] for item in row] for row in rows] for c in range(4)]
+    return Sequence(padded(columns[0], PAD), padded(columns[1], 0), padded(columns[2], 0), padded(columns[3], -1), cells, forward)
 
 
 def captions(texts, tags, cells):
-    """Several captions of one picture a row, each seeing tags, picture and its own words so far."""
-    rows = [[(i, TAGS_AT + p, TAGS, 0) for p, i in enumerate(tag)]
-            + [(i, p, WORDS, k) for k, t in enumerate(said, 1) for p, i in enumerate(t)] for said, tag in zip(texts, tags)]
-    return _sequence(rows, cells)
-
-
-def _sequence(rows, cells):
-    columns = [[[item[c] for item in row] for row in rows] for c in range(4)]
-    return Sequence(padded(columns[0], PAD), padded(columns[1], 0), padded(columns[2], 0), padded(columns[3], -1), cells)
+    """`sequence` of captions."""
+    return sequence(texts, tags, cells, forward=True)

@@ -9,6 +9,8 @@ use crate::models::ModelError;
 use crate::models::bert::BertConfig;
 use crate::models::folder::ModelFolder;
 
+use super::evidence::Judge;
+
 /// What the systems do differently with one transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
@@ -116,6 +118,9 @@ pub struct OwnConfig {
     pub relax_projection: usize,
     /// The best answer's probability below which the model calls itself unsure.
     pub unsure_below: f32,
+    /// How a model that both matches and writes judges a pair; without it the head alone decides (Lite).
+    #[serde(rename = "match")]
+    pub judge: Option<Judge>,
     /// See [`FuseSpec::align_weight`](super::FuseSpec).
     pub align_weight: f32,
     /// Cells a side that the tower's grid is averaged to (Lite).
@@ -147,6 +152,7 @@ impl Default for OwnConfig {
             max_seq_a_length: 40,
             relax_projection: 0,
             unsure_below: 0.3,
+            judge: None,
             align_weight: 0.0,
             grid_side: 4,
             written_words: None,

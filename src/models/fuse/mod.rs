@@ -7,6 +7,7 @@
 mod config;
 pub mod decode;
 mod embed;
+pub mod evidence;
 pub(super) mod golden;
 mod heads;
 mod labels;

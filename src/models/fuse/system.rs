@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use image::RgbImage;
 
 use crate::domain::CancelToken;
@@ -20,10 +20,11 @@ use crate::models::tokenizer::Tokenizer;
 
 use super::config::Recipe;
 use super::decode::{Decoding, decode};
+use super::evidence::{Alone, Judge, Pair};
 use super::labels::Labels;
 use super::look::Eye;
 use super::question::is_han;
-use super::transformer::{RegionTransformer, Special};
+use super::transformer::{RegionTransformer, Sequence, Special};
 use super::{Abilities, Answers, CaptionRequest, Draft, FuseModel, FuseSpec, Regions, Sees};
 
 /// Most tokens of a caption.
@@ -161,9 +162,31 @@ impl System {
         }
     }
 
-    fn sequence(&self, text: &str, picture: &Regions) -> Result<Tensor, ModelError> {
+    fn sequence(&self, text: &str, picture: &Regions) -> Result<Sequence, ModelError> {
         let ids = self.tokenizer.encode(text)?;
         self.model.sequence(&ids, &self.tags(picture, language(text))?, picture, self.special)
+    }
+
+    /// The token that a caption in `lang` begins with.
+    fn start(&self, lang: &str) -> Option<u32> {
+        self.starts.iter().find(|(own, _)| own == lang).map(|&(_, start)| start)
+    }
+
+    /// By the head that matches and by what the picture does for the text as a caption.
+    fn judged(&self, judge: Judge, pairs: &[(&Regions, &str)]) -> Result<Vec<f32>, ModelError> {
+        let pair = |&(picture, text): &(_, &str)| {
+            let lang = language(text);
+            let mut said: Vec<u32> = self.start(lang).into_iter().collect();
+            said.extend(self.tokenizer.encode_plain(text)?.into_iter().take(CAPTION_TOKENS - 2));
+            Ok(Pair { text: self.tokenizer.encode(text)?, said, tags: self.tags(picture, lang)?, picture })
+        };
+        let (mut scores, mut alone) = (Vec::with_capacity(pairs.len()), Alone::default());
+        for batch in pairs.chunks(BATCH) {
+            let pairs = batch.iter().map(pair).collect::<Result<Vec<_>, ModelError>>()?;
+            let evidence = self.model.evidence(&pairs, self.special, &mut alone)?;
+            scores.extend(evidence.into_iter().map(|evidence| sigmoid(judge.log_odds(evidence))));
+        }
+        Ok(scores)
     }
 
     /// Each answer judged by itself, as these systems are trained, or one of all.
@@ -193,11 +216,11 @@ impl FuseModel for System {
         cancel: &CancelToken,
     ) -> Result<Draft, ModelError> {
         self.able(self.spec.abilities.caption, "caption", "an OSCAR, VinVL or VLP one trained for captions")?;
-        let start = self.starts.iter().find(|(lang, _)| *lang == request.lang);
-        let Some((lang, first)) = start.filter(|(lang, _)| self.spec.languages.contains(lang)) else {
-            return Err(super::writes_others_only(&self.spec, &request.lang));
+        let lang = &request.lang;
+        let Some(first) = self.start(lang).filter(|_| self.spec.languages.contains(lang)) else {
+            return Err(super::writes_others_only(&self.spec, lang));
         };
-        let mut writing = self.model.caption(&self.tags(picture, lang)?, picture, self.special, *first)?;
+        let mut writing = self.model.caption(&self.tags(picture, lang)?, picture, self.special, first)?;
         let mut banned = self.banned.clone();
         if lang != "zh" {
             banned.extend(&self.chinese_tokens);
@@ -228,6 +251,9 @@ impl FuseModel for System {
 
     fn match_scores(&self, pairs: &[(&Regions, &str)]) -> Result<Vec<f32>, ModelError> {
         self.able(self.spec.abilities.matching, "match", "an OSCAR, VinVL or UNITER one trained for retrieval")?;
+        if let Some(judge) = self.model.config.own.judge {
+            return self.judged(judge, pairs);
+        }
         let mut scores = Vec::with_capacity(pairs.len());
         for batch in pairs.chunks(BATCH) {
             let sequences = batch.iter().map(|(picture, text)| self.sequence(text, picture));

@@ -7,6 +7,9 @@
 //! | VLP | `[CLS] regions [SEP] words [SEP]` | `[CLS] regions [SEP]` |
 //! | Lite | `[CLS] words [SEP] tags [SEP] regions` | tags and regions, then `[EN]` or `[ZH]` |
 //!
+//! In the authors' sequences for understanding all rows see each other. Lite's tags and regions see
+//! each other alone, as in a caption's prefix, so that several texts may stand beside one picture.
+//!
 //! Sequences are packed without gaps and padded at their end, which gives the numbers
 //! of the authors' padding in the middle: places are numbered before rows are packed.
 //! A caption's words see the prefix and the words before them: that is the authors'
@@ -35,6 +38,40 @@ pub struct Special {
     pub cls: u32,
     pub sep: u32,
     pub mask: u32,
+}
+
+/// Rows of one sequence, and which of them see which: the texts that stand first each see themselves and
+/// what follows the last of them, which sees itself alone. Without texts all see all.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// `[length, width]`
+    rows: Tensor,
+    /// How long each text is, and whether its words see only those before them.
+    texts: Vec<(usize, bool)>,
+}
+
+impl Sequence {
+    /// Appends, for each of so many `queries`, whether it sees each of `keys`; `length` of them are not padding.
+    fn seen(&self, queries: usize, length: usize, keys: usize, out: &mut Vec<u32>) {
+        let text = |i: usize| {
+            let mut end = 0;
+            self.texts.iter().position(|(length, _)| {
+                end += length;
+                i < end
+            })
+        };
+        let texts: Vec<Option<usize>> = (0..keys.max(queries)).map(text).collect();
+        for query in 0..queries {
+            out.extend((0..keys).map(|key| {
+                let sees = match (texts[query], texts[key]) {
+                    (_, None) => true,
+                    (Some(own), Some(other)) => own == other && (key <= query || !self.texts[own].1),
+                    (None, Some(_)) => false,
+                };
+                u32::from(sees && key < length)
+            }));
+        }
+    }
 }
 
 /// One checkpoint of any of the recipes.
@@ -69,17 +106,16 @@ impl RegionTransformer {
         self.config.own.max_seq_length.min(self.bert.max_length().saturating_sub(taken))
     }
 
-    /// One sequence for understanding, `[length, width]`: `text` with its special tokens,
-    /// `tags` without.
+    /// One sequence for understanding: `text` with its special tokens, `tags` without.
     pub fn sequence(
         &self,
         text: &[u32],
         tags: &[u32],
         regions: &Regions,
         special: Special,
-    ) -> Result<Tensor, ModelError> {
+    ) -> Result<Sequence, ModelError> {
         let words = self.bert.embeddings();
-        Ok(match self.config.recipe {
+        let rows = match self.config.recipe {
             Recipe::Oscar | Recipe::Vinvl => {
                 let tags = match self.text_limit().saturating_sub(text.len() + 1).min(tags.len()) {
                     0 => Vec::new(),
@@ -93,12 +129,7 @@ impl RegionTransformer {
                 let text = words.rows(&placed(text.iter().map(|&id| (id, 0)), 0))?;
                 Tensor::cat(&[text, self.picture(regions, UNITER_REGIONS)?], 0)?
             }
-            Recipe::Lite => {
-                let text = words.rows(&placed(text.iter().map(|&id| (id, 0)), 0))?;
-                let tags = words.rows(&self.ended_tags(tags, special))?;
-                let picture = self.picture(regions, UNITER_REGIONS)?;
-                Tensor::cat(&[text, tags, picture], 0)?
-            }
+            Recipe::Lite => return self.beside(&[(text, false)], Some((tags, regions)), special),
             Recipe::Vlp => {
                 let question = text.get(1..).unwrap_or_default().iter().map(|&id| (id, 1));
                 let start = words.rows(&placed([(special.cls, 0)], 0))?;
@@ -106,6 +137,28 @@ impl RegionTransformer {
                 let rest = words.rows(&placed(rest, self.config.own.len_vis_input + 1))?;
                 Tensor::cat(&[start, self.picture(regions, 0)?, rest], 0)?
             }
+        };
+        Ok(Sequence { rows, texts: Vec::new() })
+    }
+
+    /// Lite's texts beside one picture with its tags, or beside none. Each sees itself, those marked
+    /// (captions) only as far as they go.
+    pub fn beside(
+        &self,
+        texts: &[(&[u32], bool)],
+        picture: Option<(&[u32], &Regions)>,
+        special: Special,
+    ) -> Result<Sequence, ModelError> {
+        let words = self.bert.embeddings();
+        let all = texts.iter().flat_map(|(text, _)| placed(text.iter().map(|&id| (id, 0)), 0));
+        let mut rows = vec![words.rows(&all.collect::<Vec<_>>())?];
+        if let Some((tags, regions)) = picture {
+            rows.push(words.rows(&self.ended_tags(tags, special))?);
+            rows.push(self.picture(regions, UNITER_REGIONS)?);
+        }
+        Ok(Sequence {
+            rows: Tensor::cat(&rows, 0)?,
+            texts: texts.iter().map(|(text, forward)| (text.len(), *forward)).collect(),
         })
     }
 
@@ -122,24 +175,31 @@ impl RegionTransformer {
         self.regions.forward(self.bert.embeddings(), &features, places.as_ref(), kind)
     }
 
-    /// The last hidden states of several sequences `[length, width]`, each seen from all
-    /// its own rows: `[batch, longest, width]`.
-    pub fn encode(&self, sequences: &[Tensor]) -> Result<Tensor, ModelError> {
+    /// The last hidden states of several sequences: `[batch, longest, width]`.
+    pub fn encode(&self, sequences: &[Sequence]) -> Result<Tensor, ModelError> {
         let mut longest = 0;
-        for rows in sequences {
-            longest = longest.max(rows.dim(0)?);
+        for sequence in sequences {
+            longest = longest.max(sequence.rows.dim(0)?);
         }
         let (mut padded, mut seen) = (Vec::with_capacity(sequences.len()), Vec::new());
-        for rows in sequences {
-            let length = rows.dim(0)?;
-            padded.push(rows.pad_with_zeros(0, 0, longest - length)?);
-            seen.extend((0..longest).map(|i| u32::from(i < length)));
+        let with_texts = sequences.iter().any(|sequence| !sequence.texts.is_empty());
+        for sequence in sequences {
+            let length = sequence.rows.dim(0)?;
+            padded.push(sequence.rows.pad_with_zeros(0, 0, longest - length)?);
+            let queries = if with_texts { longest } else { 1 };
+            sequence.seen(queries, length, longest, &mut seen);
         }
-        self.bert.encode(Tensor::stack(&padded, 0)?, &Mask::keys(&seen, sequences.len(), longest))
+        let rows = Tensor::stack(&padded, 0)?;
+        let mask = if with_texts {
+            Mask::pairs(&seen, sequences.len(), longest, longest)
+        } else {
+            Mask::keys(&seen, sequences.len(), longest)
+        };
+        self.bert.encode(rows, &mask)
     }
 
     /// Scores of the answers for one sequence.
-    pub fn answers(&self, sequence: Tensor, regions: &Regions) -> Result<Vec<f32>, ModelError> {
+    pub fn answers(&self, sequence: Sequence, regions: &Regions) -> Result<Vec<f32>, ModelError> {
         let Some(classifier) = &self.heads.classifier else {
             return Err(ModelError::Unable("the checkpoint has no head for answers".into()));
         };
