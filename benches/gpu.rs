@@ -9,10 +9,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use glimpse::device::{DeviceRequest, adapters};
+use glimpse::domain::{CancelToken, Embedding, PhotoId};
 use glimpse::gpu::{
     Act, Depthwise, Gpu, GpuError, Heads, LayerNorm, Linear, Peak, Precision, Sides, Tensor, peak, secs_per_run,
 };
 use glimpse::models::align::{self, AlignModel, Placed};
+use glimpse::search::index::{CardRows, FlatIndex, VectorIndex as _};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -114,6 +116,28 @@ fn towers(name: &str, model: &dyn AlignModel, seconds: f64) -> Result<(), Error>
     Ok(())
 }
 
+/// Best of a few scans for the 200 best, on the card and on the processor in turns.
+fn scans(gpu: &Gpu, count: usize, dim: usize) -> Result<(), Error> {
+    let mut index = FlatIndex::new(dim);
+    index.reserve(count);
+    for (photo, row) in (0..).zip(wave(count * dim).chunks_exact(dim)) {
+        index.insert(PhotoId(photo), &Embedding::new(row.iter().map(|x| x + 0.001 * photo as f32).collect())?)?;
+    }
+    let (query, never) = (Embedding::new(wave(dim))?, CancelToken::never());
+    let rows = CardRows::of(&index, gpu)?;
+    let (mut card, mut processor) = (f64::MAX, f64::MAX);
+    for _ in 0..7 {
+        let started = Instant::now();
+        rows.search(&index, &query, 200, &never)?;
+        card = card.min(started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        index.search(&query, 200, None, &never)?;
+        processor = processor.min(started.elapsed().as_secs_f64());
+    }
+    println!("scan of {count} x {dim}: {:.2} ms on the card, {:.2} ms on the processor", 1e3 * card, 1e3 * processor);
+    Ok(())
+}
+
 fn main() -> Result<(), Error> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/lite-align");
     if adapters().is_empty() {
@@ -129,6 +153,7 @@ fn main() -> Result<(), Error> {
             }
             println!("weights in {precision:?}");
             kernels(&gpu)?;
+            scans(&gpu, 100_000, 768)?;
             let placed = Placed::on_card(&folder, &gpu, DeviceRequest::Wgpu)?;
             towers(&adapter.name, &placed, 3.0)?;
         }

@@ -7,8 +7,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select_biased};
 
 use crate::domain::{CancelToken, Embedding, FolderId, PhotoId, Query, RequestId};
 use crate::indexing::Encoder;
@@ -84,7 +85,8 @@ impl Compute {
         let shown = Arc::clone(&current);
         thread::Builder::new().name("glimpse-compute".into()).spawn(move || {
             let model = loader.load(&reader);
-            let mut worker = Worker { model, reader, searcher: None, folder: None, fuse, outbox, shown };
+            let mut worker =
+                Worker { model, reader, searcher: None, folder: None, fuse, outbox, shown, unsettled: false };
             worker.show();
             if let Err(failure) = &worker.model {
                 worker.outbox.notice(failure.clone());
@@ -155,6 +157,9 @@ fn to_judge(search: &Search, result: &Result<SearchResults, Failure>) -> Option<
     (!asks_for_captions_only(text)).then(|| JudgeHits { request, text: text.clone(), hits, best, token })
 }
 
+/// So long after a question nobody is typing.
+const IDLE: Duration = Duration::from_secs(2);
+
 struct Worker {
     model: Result<Arc<dyn AlignModel>, Failure>,
     reader: Reader,
@@ -166,6 +171,8 @@ struct Worker {
     fuse: Fuse,
     outbox: Outbox,
     shown: Current,
+    /// Something was searched since scans were last put where they are fastest.
+    unsettled: bool,
 }
 
 /// The photos of a folder, as they were at a version of the library.
@@ -178,6 +185,7 @@ struct Folder {
 impl Worker {
     fn run(&mut self, questions: &Receiver<Ask>, batches: &Receiver<Batch>) {
         loop {
+            let idle = if self.unsettled { after(IDLE) } else { never() };
             select_biased! {
                 recv(questions) -> ask => match ask {
                     Ok(ask) => self.answer(ask),
@@ -189,6 +197,12 @@ impl Worker {
                         let _ = reply.send(model.encode_images(&pixels));
                     }
                     Err(_) => return,
+                },
+                recv(idle) -> _ => {
+                    self.unsettled = false;
+                    if let Some(searcher) = &mut self.searcher {
+                        searcher.settle();
+                    }
                 },
             }
         }
@@ -206,6 +220,7 @@ impl Worker {
                     return;
                 }
                 let result = self.search(&search);
+                self.unsettled = true;
                 if !search.token.is_cancelled() {
                     let judged = to_judge(&search, &result);
                     self.outbox.send(Event::SearchDone { request: search.request, result });

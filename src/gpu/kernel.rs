@@ -19,6 +19,7 @@ pub(super) enum Kernel {
     Depthwise,
     Pool,
     Scale,
+    Scan,
     Copy,
     Fma,
 }
@@ -28,7 +29,7 @@ const COMMON: &str = include_str!("../../assets/shaders/common.wgsl");
 const EACH: &str = include_str!("../../assets/shaders/each.wgsl");
 
 impl Kernel {
-    const COUNT: usize = 11;
+    const COUNT: usize = 12;
 
     fn source(self) -> &'static str {
         match self {
@@ -41,6 +42,7 @@ impl Kernel {
             Self::Depthwise => include_str!("../../assets/shaders/depthwise.wgsl"),
             Self::Pool => include_str!("../../assets/shaders/pool.wgsl"),
             Self::Scale => include_str!("../../assets/shaders/scale.wgsl"),
+            Self::Scan => include_str!("../../assets/shaders/scan.wgsl"),
             Self::Copy => include_str!("../../assets/shaders/copy.wgsl"),
             Self::Fma => include_str!("../../assets/shaders/fma.wgsl"),
         }
@@ -52,7 +54,7 @@ impl Kernel {
             Self::Patches | Self::Positions | Self::Pick | Self::Depthwise | Self::Scale | Self::Copy | Self::Fma => {
                 EACH
             }
-            Self::Matmul | Self::Attention | Self::LayerNorm | Self::Pool => "",
+            Self::Matmul | Self::Attention | Self::LayerNorm | Self::Pool | Self::Scan => "",
         }
     }
 }

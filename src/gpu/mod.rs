@@ -21,6 +21,7 @@ mod layers;
 mod operations;
 mod peak;
 mod pool;
+pub mod scan;
 mod tape;
 mod tensor;
 
@@ -33,6 +34,7 @@ pub use fetch::Fetch;
 pub use layers::{Act, Depthwise, LayerNorm, Linear};
 pub use operations::{Heads, Sides};
 pub use peak::{Peak, peak, secs_per_run};
+pub use scan::Rows;
 pub use tensor::Tensor;
 
 use kernel::{Kernel, Kernels};

@@ -3,6 +3,7 @@
 //! Reads the library, never writes it; runs no thread of its own but rayon's.
 
 pub mod index;
+mod placement;
 mod query;
 pub mod rerank;
 mod searcher;

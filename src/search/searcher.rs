@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::index::{FlatIndex, VectorIndex as _};
+use super::placement::Placement;
 use super::query::CaptionQuery;
 use super::{SearchError, is_blank};
 use crate::domain::{CancelToken, Embedding, Hit, Judgement, ModelId, PhotoId, Query, SearchCost};
@@ -30,6 +31,7 @@ pub struct Found {
 pub struct Searcher {
     model: Arc<dyn AlignModel>,
     loaded: Option<Loaded>,
+    placement: Placement,
 }
 
 struct Loaded {
@@ -43,7 +45,7 @@ struct Loaded {
 impl Searcher {
     /// Reads nothing yet.
     pub fn new(model: Arc<dyn AlignModel>) -> Self {
-        Self { model, loaded: None }
+        Self { model, loaded: None, placement: Placement::default() }
     }
 
     /// As [`Searcher::new`], with the vectors read at once.
@@ -140,7 +142,7 @@ impl Searcher {
         let encoded = Instant::now();
         let hits = match among {
             Some(photos) => index.search(&embedding, limit, Some(&|photo| photos.contains(&photo)), cancel)?,
-            None => index.search(&embedding, limit, None, cancel)?,
+            None => self.placement.search(self.model.as_ref(), index, &embedding, limit, cancel)?,
         };
         let scan_ms = encoded.elapsed().as_secs_f32() * 1e3;
         let scanned = among.map_or(index.len(), |photos| photos.iter().filter(|&&photo| index.contains(photo)).count());
@@ -150,6 +152,19 @@ impl Searcher {
             _ => Judgement::unknown(hits.len()),
         };
         Ok(Found { hits, cost, judgement, left_out: damaged.len() })
+    }
+
+    /// Moves the scan to the model's graphics card if it is faster there. Takes as long as an upload and a few
+    /// scans, so it is for the time after an answer.
+    pub fn settle(&mut self) {
+        if let Some(loaded) = &self.loaded {
+            self.placement.settle(self.model.as_ref(), &loaded.index);
+        }
+    }
+
+    /// Whether scans run on a graphics card now.
+    pub fn is_on_card(&self) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| self.placement.is_on_card(&loaded.index))
     }
 
     /// Photos whose captions hold some words, by the sentence that is left, else newest caption first.

@@ -4,8 +4,10 @@ use std::sync::OnceLock;
 
 use candle_core::{D, Device, Tensor};
 use glimpse::device::adapters;
+use glimpse::domain::{CancelToken, Embedding, PhotoId};
 use glimpse::gpu::{self, Act, Depthwise, Fetch, Gpu, Heads, LayerNorm, Linear, Precision, Sides};
 use glimpse::models::ops::Activation;
+use glimpse::search::index::{CardRows, FlatIndex, VectorIndex as _};
 
 /// One device for all tests, or `None` (said once) where there is no adapter, not even Mesa's software one.
 pub fn card() -> Option<&'static Gpu> {
@@ -272,4 +274,47 @@ fn a_reused_buffer_keeps_nothing_and_loses_nothing() {
     for (i, numbers) in numbers.iter().enumerate() {
         assert!(numbers.iter().all(|v| *v == 4.0 * i as f32), "{i}: {numbers:?}");
     }
+}
+
+/// The card finds candidates, the processor has the last word: the hits are the very same.
+#[test]
+fn scans_find_what_the_processor_finds() {
+    let Some(gpu) = card() else { return };
+    let never = CancelToken::never();
+    for (count, dim) in ROWS.into_iter().map(|rows| (rows, 33)).chain([(1025, 64), (5000, 96), (2100, 768)]) {
+        for crowded in [false, true] {
+            let (mut index, mut numbers) = (FlatIndex::new(dim), noise(count as u64, count * dim));
+            let query = Embedding::new(noise(9, dim)).unwrap();
+            if crowded {
+                // All of the best in one chunk, more than it tells; some of them equal.
+                for (i, row) in numbers.chunks_exact_mut(dim).take(300).enumerate() {
+                    let near = noise((i / 3) as u64, dim);
+                    row.iter_mut().zip(query.as_slice().iter().zip(near)).for_each(|(x, (q, n))| *x = q + 0.01 * n);
+                }
+            }
+            for (photo, row) in (0..).zip(numbers.chunks_exact(dim)) {
+                index.insert(PhotoId(photo), &Embedding::new(row.to_vec()).unwrap()).unwrap();
+            }
+            let rows = CardRows::of(&index, gpu).unwrap();
+            for limit in [0, 1, 7, 200, 10_000] {
+                let got = rows.search(&index, &query, limit, &never).unwrap();
+                let want = index.search(&query, limit, None, &never).unwrap();
+                assert!(got == want, "{count}x{dim}, crowded {crowded}, best {limit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stale_copy_and_a_wrong_query_are_refused() {
+    let Some(gpu) = card() else { return };
+    let mut index = FlatIndex::new(8);
+    let unit = |seed| Embedding::new(noise(seed, 8)).unwrap();
+    assert!(CardRows::of(&index, gpu).is_err(), "nothing to upload");
+    index.insert(PhotoId(1), &unit(1)).unwrap();
+    let rows = CardRows::of(&index, gpu).unwrap();
+    assert!(rows.search(&index, &Embedding::new(noise(1, 9)).unwrap(), 5, &CancelToken::never()).is_err());
+    index.insert(PhotoId(1), &unit(2)).unwrap();
+    assert!(!rows.is_current(&index));
+    assert!(rows.search(&index, &unit(3), 5, &CancelToken::never()).is_err());
 }

@@ -270,6 +270,13 @@ impl AlignModel for Placed {
     fn device_note(&self) -> Option<DeviceNote> {
         lock(&self.now).note.clone()
     }
+
+    fn with_card(&self, work: &mut dyn FnMut(&Gpu)) {
+        let _turn = lock(&self.turn);
+        if let Some(gpu) = self.now().gpu {
+            work(&gpu);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

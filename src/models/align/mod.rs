@@ -20,7 +20,7 @@ use image::RgbImage;
 
 use crate::device::{DeviceKind, DeviceNote, DeviceRequest};
 use crate::domain::{Calibration, Embedding};
-use crate::gpu::Precision;
+use crate::gpu::{Gpu, Precision};
 
 use super::ModelError;
 use super::ops::Backend;
@@ -105,6 +105,9 @@ pub trait AlignModel: Send + Sync {
     fn device_note(&self) -> Option<DeviceNote> {
         None
     }
+
+    /// Lets `work` use the graphics card that the model runs on, if it runs on one; the model waits meanwhile.
+    fn with_card(&self, _work: &mut dyn FnMut(&Gpu)) {}
 }
 
 /// Loads a pack, or a model folder as Hugging Face publishes it, of the Align family.

@@ -24,6 +24,8 @@ pub struct FlatIndex {
     ids: Vec<PhotoId>,
     place: HashMap<PhotoId, usize>,
     kernel: Kernel,
+    /// Grows with every change.
+    generation: u64,
 }
 
 impl FlatIndex {
@@ -37,7 +39,7 @@ impl FlatIndex {
     pub fn with_kernel(dim: usize, kernel: Kernel) -> Self {
         let kernel = if Kernel::all().any(|k| k == kernel) { kernel } else { Kernel::Portable };
         let stride = dim.next_multiple_of(LANES);
-        Self { dim, stride, rows: Vec::new(), ids: Vec::new(), place: HashMap::new(), kernel }
+        Self { dim, stride, rows: Vec::new(), ids: Vec::new(), place: HashMap::new(), kernel, generation: 0 }
     }
 
     /// Makes room for `more` vectors in one piece.
@@ -63,11 +65,48 @@ impl FlatIndex {
         self.place.contains_key(&photo)
     }
 
+    /// All rows, each of [`FlatIndex::stride`] numbers.
+    pub(super) fn halves(&self) -> &[f16] {
+        &self.rows
+    }
+
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Another number after every change.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// A query as long as a row.
+    pub(super) fn padded(&self, query: &Embedding) -> Result<Vec<f32>, IndexError> {
+        if query.dim() != self.dim {
+            return Err(IndexError::Dimension { expected: self.dim, found: query.dim() });
+        }
+        let mut padded = query.as_slice().to_vec();
+        padded.resize(self.stride, 0.0);
+        Ok(padded)
+    }
+
+    /// The best of the rows at these places.
+    pub(super) fn best_of(&self, places: &[usize], padded: &[f32], limit: usize) -> Vec<Hit> {
+        let mut top = TopK::new(limit);
+        for &place in places {
+            let row = &self.rows[place * self.stride..(place + 1) * self.stride];
+            let mut score = [0.0];
+            self.kernel.dots(row, padded, &mut score);
+            top.push(Hit { photo: self.ids[place], score: cosine(score[0]) });
+        }
+        top.into_ranked()
+    }
+
     /// The `dim` numbers of a photo's row, which is made if need be.
     fn row(&mut self, photo: PhotoId, found: usize) -> Result<&mut [f16], IndexError> {
         if found != self.dim {
             return Err(IndexError::Dimension { expected: self.dim, found });
         }
+        self.generation += 1;
         let place = *self.place.entry(photo).or_insert_with(|| {
             self.ids.push(photo);
             self.rows.resize(self.ids.len() * self.stride, f16::ZERO);
@@ -94,6 +133,7 @@ impl VectorIndex for FlatIndex {
 
     fn remove(&mut self, photo: PhotoId) {
         let Some(place) = self.place.remove(&photo) else { return };
+        self.generation += 1;
         self.ids.swap_remove(place);
         let last = self.ids.len();
         if let Some(moved) = self.ids.get(place) {
@@ -110,11 +150,7 @@ impl VectorIndex for FlatIndex {
         keep: Option<Filter<'_>>,
         cancel: &CancelToken,
     ) -> Result<Vec<Hit>, IndexError> {
-        if query.dim() != self.dim {
-            return Err(IndexError::Dimension { expected: self.dim, found: query.dim() });
-        }
-        let mut padded = query.as_slice().to_vec();
-        padded.resize(self.stride, 0.0);
+        let padded = self.padded(query)?;
         let scan = |mut top: TopK, (ids, rows): (&[PhotoId], &[f16])| {
             if cancel.is_cancelled() {
                 return None;
@@ -123,8 +159,7 @@ impl VectorIndex for FlatIndex {
             let scores = &mut scores[..ids.len()];
             self.kernel.dots(rows, &padded, scores);
             for (&photo, &score) in ids.iter().zip(&*scores) {
-                // A cosine: half precision makes some unit vectors a little longer than 1.
-                let score = score.clamp(-1.0, 1.0);
+                let score = cosine(score);
                 // The filter last: most rows never come so far.
                 if top.may_enter(score) && keep.is_none_or(|keep| keep(photo)) {
                     top.push(Hit { photo, score });
@@ -140,6 +175,11 @@ impl VectorIndex for FlatIndex {
             .map(TopK::into_ranked)
             .ok_or(IndexError::Cancelled)
     }
+}
+
+/// Half precision makes some unit vectors a little longer than 1.
+fn cosine(score: f32) -> f32 {
+    score.clamp(-1.0, 1.0)
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! An index holds one model's vectors: mixing spaces is impossible because the
 //! dimension is checked and one index belongs to one model.
 
+mod card;
 mod dot;
 mod flat;
 mod topk;
 
 use thiserror::Error;
 
+pub use card::{CardError, CardRows};
 pub use dot::Kernel;
 pub use flat::FlatIndex;
 
