@@ -84,6 +84,12 @@ class Data(unittest.TestCase):
         self.assertEqual(data.statement("what are standing in a tree filled area", "giraffes"), "giraffes are standing in a tree filled area")
         self.assertEqual(data.statement("what is on the table", "apple"), "an apple is on the table")
 
+    def test_a_question_turned_round_is_no_caption(self):
+        for said in ("a banana is the man holding", "kites are two men flying on a windy beach", "a meat did the piece of cut cook"):
+            self.assertTrue(data.is_clumsy(said), said)
+        for said in ("a cat is sitting on top of the luggage", "zebras are standing on the grassy area", "a vase filled with purple flowers", "a statue sits next to some palm trees"):
+            self.assertFalse(data.is_clumsy(said), said)
+
     def test_shapes_in_chinese(self):
         for english, chinese in [("what color is the rectangle?", "长方形是什么颜色的？"), ("is there not a blue shape?", "图片里没有蓝色的图形吗？"),
                                  ("what is the blue shape?", "蓝色的图形是什么形状的？"), ("does the image contain a triangle?", "图片里有三角形吗？")]:

@@ -15,6 +15,7 @@ mod query;
 mod random;
 mod report;
 mod rewording;
+mod script;
 
 pub use answer::{Answer, NewAnswer, PhotoAnswer};
 pub use calibration::{BestUnrelated, Calibration, Judgement, Matching, Unrelated};
@@ -28,3 +29,4 @@ pub use query::{Hit, Query, SearchCost};
 pub use random::Random;
 pub use report::{Skipped, SkippedReason};
 pub use rewording::Rewording;
+pub use script::is_han;

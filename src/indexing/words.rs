@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::domain::{CancelToken, FolderId};
+use crate::domain::{CancelToken, FolderId, is_han};
 use crate::media::xmp;
 use crate::store::{Change, Reader, StoreError, WordFile};
 
@@ -168,10 +168,9 @@ fn by_language(captions: Vec<(String, String)>) -> Vec<(String, String)> {
         if text.is_empty() || found.iter().any(|(_, other)| *other == text) {
             continue;
         }
-        let han = |c: char| matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{20000}'..='\u{3FFFF}');
         let kana = |c: char| matches!(c, '\u{3040}'..='\u{30FF}');
         let lang = match lang.as_str() {
-            lang if is_default(lang) && text.contains(han) && !text.contains(kana) => "zh".to_owned(),
+            lang if is_default(lang) && text.contains(is_han) && !text.contains(kana) => "zh".to_owned(),
             lang if is_default(lang) => "und".to_owned(),
             "zh-CN" => "zh".to_owned(),
             lang => lang.to_owned(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from . import model, swap
-from .data import LANGUAGES
+from .data import LANGUAGES, is_clumsy
 from .features import tags as probable
 from .words import CLS, SEP, START
 
@@ -28,9 +28,9 @@ class Mix:
     captions: int = 5       # of each of them, side by side
     pictures: int = 14      # of a batch of pairs or questions
     texts: int = 6          # beside each of them
-    free: float = 0.12      # caption batches without a picture
-    swapped: float = 0.25   # samples whose noun is swapped
-    chinese: float = 0.3
+    free: float = 0.08      # caption batches without a picture
+    swapped: float = 0.2    # samples whose noun is swapped
+    chinese: float = 0.22
     translated: float = 0.5  # Chinese captions that are machine translations
     threshold: float = 0.1  # of a class's probability, to be a tag
     untagged: float = 0.1   # samples whose tags are left out
@@ -51,7 +51,7 @@ class Maker:
         self._ids = {}
         photos = corpus.photos
         training = [i for i, p in enumerate(photos) if not p.held_out and p.source in ("flickr8k_train", "cocoqa")]
-        self.described = {k: [i for i in training if photos[i].captions.get(k)] for k in LANGUAGES}
+        self.described = {k: [i for i in training if self._said(i, k)] for k in LANGUAGES}
         self.confused = {k: self._confused(hard.get(k, {}), set(self.described[k])) for k in LANGUAGES}
         asked, self.of_photo = {}, {}
         for q in corpus.questions(training=True):
@@ -111,10 +111,16 @@ class Maker:
         target = model.padded(following, 0)
         return s, torch.where(target < self.words.said, target, 0)
 
+    def _said(self, photo, language):
+        """A photo's captions; of statements those that could be captions."""
+        of = self.corpus.photos[photo]
+        said = of.captions.get(language, [])
+        return [t for t in said if not is_clumsy(t)] if of.source == "cocoqa" else said
+
     def _captions(self, photo, language, draw):
         captions = self.corpus.photos[photo].captions
         machine = language == "zh" and captions.get("mt") and draw.random() < self.mix.translated
-        texts = captions["mt" if machine else language]
+        texts = captions["mt"] if machine else self._said(photo, language)
         return draw.sample(texts, min(self.mix.captions, len(texts)))
 
     def _free(self, language):
@@ -171,7 +177,7 @@ class Maker:
         if language == "en" and captions.get("statement") and draw.random() < 0.5:
             return draw.choice(captions["statement"])
         machine = language == "zh" and captions.get("mt") and draw.random() < self.mix.translated
-        return draw.choice(captions["mt" if machine else language])
+        return draw.choice(captions["mt"] if machine else self._said(photo, language))
 
     def _false(self, photo, language, draw):
         """A caption of a photo that Align confuses with this one, or of any, or an own one with its noun swapped."""

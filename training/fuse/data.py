@@ -56,6 +56,16 @@ def is_caption(row):
     return row["kind"] == "object" and re.match(r"what (?:is|are|sits|stands|lies|hangs|has|filled|covered|parked|flying|sitting|standing)\b", row["question"]) is not None
 
 
+# What is left of a question that asked for an object ("a banana is the man holding").
+_CLUMSY = re.compile(r"(?:an? |the )?[a-z]+ (?:is|are|did|do|does) (?:the|an?|his|her|its|their|this|that|these|those|there|two|three|four|five|six|several|many|some|people|"
+                     r"person|man|woman|men|women|it|she|he|they|someone|being|young|small|little|large)\b")
+
+
+def is_clumsy(caption):
+    """Whether a statement is no sentence that anybody would write."""
+    return _CLUMSY.match(caption) is not None
+
+
 # The wordings of easy-vqa, which are few.
 SHAPES = {"circle": "圆形", "rectangle": "长方形", "triangle": "三角形"}
 COLOURS = {"green": "绿色", "red": "红色", "gray": "灰色", "teal": "青色", "black": "黑色", "yellow": "黄色", "brown": "棕色", "blue": "蓝色"}

@@ -37,6 +37,8 @@ def write(model, eye, photo, language, beam=3, penalty=1.0):
         s = layout.captions([[ids] for ids, _ in live], [tags] * len(live), cells.expand(len(live), -1, -1))
         last = model.words(model(s)[:, -1])
         last[:, :SEP], last[:, SEP + 1:len(SPECIAL)] = -1e9, -1e9
+        if language != "zh":
+            last[:, eye.maker.words.chinese] = -1e9
         scores, words = last.log_softmax(-1).topk(2 * beam, 1)
         grown = [(ids + [w], total + p) for (ids, total), ps, ws in zip(live, scores.tolist(), words.tolist()) for p, w in zip(ps, ws)
                  if not (w == SEP and len(ids) == 1) and not _repeats(ids, w)]

@@ -3,6 +3,7 @@
 Rows stand by how often captions say them, so that what the model writes is the table's first `said`
 rows and scoring the next word costs less than the whole table would.
 """
+import functools
 import json
 import os
 from collections import Counter
@@ -36,6 +37,11 @@ class Words:
     @property
     def rows(self):
         return len(self.state["embeddings.word_embeddings.weight"])
+
+    @functools.cached_property
+    def chinese(self):
+        """Words with Chinese characters among those that captions say."""
+        return [i for i in range(self.said) if any(map(_is_han, self._whole.id_to_token(i)))]
 
     def ids(self, texts):
         return [e.ids for e in self._whole.encode_batch(list(texts), add_special_tokens=False)]

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::domain::is_han;
+
 /// Why a question cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -34,11 +36,6 @@ pub fn refusal(question: &str, languages: &[String]) -> Option<Refusal> {
     let letters: Vec<char> = question.chars().filter(|c| c.is_alphabetic()).collect();
     let readable = letters.iter().filter(|&&c| known(c)).count();
     (2 * readable < letters.len()).then(|| Refusal::Languages(languages.to_vec()))
-}
-
-/// Chinese characters.
-pub(super) fn is_han(c: char) -> bool {
-    matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{323AF}')
 }
 
 /// Full-width letters among them.

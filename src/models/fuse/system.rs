@@ -11,7 +11,7 @@ use std::path::Path;
 use candle_core::Device;
 use image::RgbImage;
 
-use crate::domain::CancelToken;
+use crate::domain::{CancelToken, is_han};
 use crate::models::ModelError;
 use crate::models::folder::{ModelFolder, fingerprint};
 use crate::models::json::read_json;
@@ -23,7 +23,6 @@ use super::decode::{Decoding, decode};
 use super::evidence::{Alone, Judge, Pair};
 use super::labels::Labels;
 use super::look::Eye;
-use super::question::is_han;
 use super::transformer::{RegionTransformer, Sequence, Special};
 use super::{Abilities, Answers, CaptionRequest, Draft, FuseModel, FuseSpec, Regions, Sees};
 
