@@ -62,7 +62,7 @@ pub fn run(config: &WindowConfig) -> Result<(), RunError> {
 }
 
 fn open(config: &WindowConfig, renderer: eframe::Renderer) -> Result<(), eframe::Error> {
-    let saved = SavedState::load(&config.engine.paths);
+    let saved = SavedState::load(&config.engine.paths, &config.engine.library);
     let window = &saved.window;
     let mut viewport = ViewportBuilder::default()
         .with_title("Glimpse")

@@ -1,7 +1,8 @@
 //! What the window remembers from one start to the next. Old or damaged files cost only themselves.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ use super::words::{Slot, Tab, Wish};
 pub struct SavedState {
     pub settings: Settings,
     pub window: WindowState,
+    /// Whose photos the unsaved texts are about: photos of several libraries have the same numbers.
+    pub library: PathBuf,
 }
 
 /// Where the window stood.
@@ -36,7 +39,8 @@ pub struct WindowState {
     pub wish: Wish,
     /// The best so many hits of a search are judged by the Fuse model.
     pub rerank: Option<usize>,
-    /// Captions that were typed and not saved.
+    /// Captions that were typed and not saved, of this library; in a file of their own.
+    #[serde(skip_serializing)]
     pub unsaved: Vec<(Slot, String)>,
     /// No fades and slides.
     pub reduced_motion: bool,
@@ -62,10 +66,10 @@ impl Default for WindowState {
 }
 
 impl SavedState {
-    /// Reads both files; what cannot be read is logged and keeps its default.
-    pub fn load(paths: &Paths) -> Self {
+    /// Reads the files, for a window on `library`; what cannot be read is logged and keeps its default.
+    pub fn load(paths: &Paths, library: &Path) -> Self {
         let file = window_file(paths);
-        let window = match std::fs::read(&file) {
+        let mut window = match std::fs::read(&file) {
             Ok(bytes) => serde_json::from_slice::<WindowState>(&bytes).map(WindowState::sane).unwrap_or_else(|error| {
                 log::warn!("the window's last state is not usable: {error}: {}", file.display());
                 WindowState::default()
@@ -77,17 +81,54 @@ impl SavedState {
                 WindowState::default()
             }
         };
-        Self { settings: Settings::load(&paths.settings()), window }
+        if let Some(own) = all_unsaved(paths).remove(&key(library)) {
+            window.unsaved = own;
+        }
+        Self { settings: Settings::load(&paths.settings()), window, library: library.to_owned() }
     }
 
-    /// Writes both files, each whole or not at all.
+    /// Writes the files, each whole or not at all.
     pub fn store(&self, paths: &Paths) -> io::Result<()> {
+        // First what a person typed.
+        let mut unsaved = all_unsaved(paths);
+        let before = match &self.window.unsaved[..] {
+            [] => unsaved.remove(&key(&self.library)),
+            own => unsaved.insert(key(&self.library), own.to_vec()),
+        };
+        if before.as_deref().unwrap_or_default() != self.window.unsaved {
+            write_whole(&unsaved_file(paths), &unsaved)?;
+        }
         self.settings.save(&paths.settings())?;
-        let file = window_file(paths);
-        let fresh = file.with_extension("json.new");
-        std::fs::write(&fresh, serde_json::to_vec_pretty(&self.window)?)?;
-        std::fs::rename(fresh, file)
+        write_whole(&window_file(paths), &self.window)
     }
+}
+
+/// Unsaved texts of all libraries.
+type Unsaved = BTreeMap<String, Vec<(Slot, String)>>;
+
+fn all_unsaved(paths: &Paths) -> Unsaved {
+    let file = unsaved_file(paths);
+    let read = std::fs::read(&file).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+    read.unwrap_or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            log::warn!("texts that were not saved cannot be read: {error}: {}", file.display());
+        }
+        Unsaved::new()
+    })
+}
+
+/// A library by its path, however it was written.
+fn key(library: &Path) -> String {
+    library.canonicalize().unwrap_or_else(|_| library.to_owned()).to_string_lossy().into_owned()
+}
+
+fn write_whole(file: &Path, what: &impl Serialize) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let fresh = file.with_extension("json.new");
+    std::fs::write(&fresh, serde_json::to_vec_pretty(what)?)?;
+    std::fs::rename(fresh, file)
 }
 
 impl WindowState {
@@ -101,30 +142,66 @@ impl WindowState {
     }
 }
 
-fn window_file(paths: &Paths) -> std::path::PathBuf {
+fn window_file(paths: &Paths) -> PathBuf {
     Path::new(&paths.data).join("window.json")
+}
+
+fn unsaved_file(paths: &Paths) -> PathBuf {
+    Path::new(&paths.data).join("unsaved.json")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::words::Field;
     use super::*;
+    use crate::domain::PhotoId;
 
     #[test]
     fn round_trip_and_old_files() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::in_folder(dir.path());
-        assert_eq!(SavedState::load(&paths), SavedState::default());
-        let mut saved = SavedState::default();
+        let library = dir.path().join("library.db");
+        let mut saved = SavedState { library: library.clone(), ..SavedState::default() };
+        assert_eq!(SavedState::load(&paths, &library), saved);
         saved.window.query = "海边".into();
         saved.window.scope = Scope::Missing;
         saved.store(&paths).unwrap();
-        assert_eq!(SavedState::load(&paths), saved);
+        assert_eq!(SavedState::load(&paths, &library), saved);
 
         // A file of an older version lacks fields, one of a newer has more.
         std::fs::write(window_file(&paths), r#"{"query":"sea","from_the_future":1,"size":[1e9,-4]}"#).unwrap();
-        let old = SavedState::load(&paths).window;
+        let old = SavedState::load(&paths, &library).window;
         assert_eq!((old.query.as_str(), old.size), ("sea", [16_384.0, 480.0]));
         std::fs::write(window_file(&paths), b"\xff{").unwrap();
-        assert_eq!(SavedState::load(&paths).window, WindowState::default());
+        assert_eq!(SavedState::load(&paths, &library).window, WindowState::default());
+    }
+
+    #[test]
+    fn unsaved_texts_stay_with_their_library() {
+        let dir = tempfile::tempdir().unwrap();
+        let (paths, here) = (Paths::in_folder(dir.path()), dir.path().join("库.db"));
+        std::fs::write(&here, b"").unwrap();
+        let there = dir.path().join("there.db");
+        let slot = Slot { photo: PhotoId(5), field: Field::NewCaption };
+        let mut saved = SavedState::load(&paths, &here);
+        saved.window.unsaved = vec![(slot, "海边".into())];
+        saved.store(&paths).unwrap();
+        let mut other = SavedState::load(&paths, &there);
+        assert!(other.window.unsaved.is_empty());
+        other.window.unsaved = vec![(slot, "a hill".into())];
+        other.store(&paths).unwrap();
+        // Written another way, it is the same file.
+        let again = SavedState::load(&paths, &dir.path().join("./库.db"));
+        assert_eq!(again.window.unsaved, saved.window.unsaved);
+        saved.window.unsaved.clear();
+        saved.store(&paths).unwrap();
+        assert!(SavedState::load(&paths, &here).window.unsaved.is_empty());
+        assert_eq!(SavedState::load(&paths, &there).window.unsaved[0].1, "a hill");
+
+        // Of a version that had one list for all.
+        std::fs::remove_file(unsaved_file(&paths)).unwrap();
+        let old = serde_json::json!({ "unsaved": other.window.unsaved });
+        std::fs::write(window_file(&paths), old.to_string()).unwrap();
+        assert_eq!(SavedState::load(&paths, &here).window.unsaved[0].1, "a hill");
     }
 }

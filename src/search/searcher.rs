@@ -225,7 +225,7 @@ impl Loaded {
         loaded.index.reserve(reader.embedded(id)? as usize);
         reader.vectors(id, |photo, vector| loaded.set(photo, &vector))?;
         if !loaded.damaged.is_empty() {
-            log::warn!("{} photos have a damaged vector and cannot be found: index again", loaded.damaged.len());
+            log::info!("{} stored vectors are damaged", loaded.damaged.len());
         }
         Ok(loaded)
     }
