@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use candle_core::Device;
 use glimpse::device::DeviceRequest;
+use glimpse::models::align::lite::{ImageTower, LiteAlign};
 use glimpse::models::align::{self, AlignModel};
 use glimpse::models::pack::Pack;
+use glimpse::models::weights::Weights;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -28,7 +31,7 @@ fn inputs() -> Inputs {
 
 fn expected(name: &str) -> Vec<Vec<f32>> {
     let path = root("tests/golden/lite_align/expected.safetensors");
-    let tensors = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
+    let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     tensors[name].to_vec2().unwrap()
 }
 
@@ -111,5 +114,28 @@ fn both_languages_find_the_same_sample() {
         let score = |i: &usize| query.cosine(&photos[*i]).unwrap();
         let best = (0..photos.len()).max_by(|a, b| score(a).total_cmp(&score(b))).unwrap();
         assert_eq!(names[best], names[right], "{text}");
+    }
+}
+
+/// What Fuse saw through the tower is enough to compare sentences with the photo.
+#[test]
+fn a_grid_is_as_good_as_the_photo() {
+    let pack = Pack::open(&root("assets/models/lite-align")).unwrap();
+    let model: LiteAlign = LiteAlign::load(&pack, &Device::Cpu).unwrap();
+    let weights = Weights::open(&[pack.file("image.safetensors").unwrap()]).unwrap();
+    let tower = ImageTower::load(&pack, &weights.root(), &Device::Cpu).unwrap();
+    let photo = image::open(root("assets/samples/raccoon.jpg")).unwrap().to_rgb8();
+    let pixels = model.prepare(&photo).unwrap();
+    let grid: Vec<f32> =
+        tower.features(std::slice::from_ref(&pixels)).unwrap().grid.flatten_all().unwrap().to_vec1().unwrap();
+    let texts = ["a raccoon in the leaves", "一只浣熊", "two people at a table"];
+    let image = model.encode_images(&[pixels]).unwrap().remove(0).unwrap();
+    let near = model.closeness(&grid, &texts).unwrap();
+    for (near, text) in near.iter().zip(model.encode_texts(&texts).unwrap()) {
+        assert!((near - text.cosine(&image).unwrap()).abs() < 1e-5);
+    }
+    assert!(near[0] > near[2] && near[1] > near[2], "{near:?}");
+    for wrong in [&[][..], &grid[..1280 * 80]] {
+        assert!(model.closeness(wrong, &texts).is_err());
     }
 }

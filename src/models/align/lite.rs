@@ -146,6 +146,25 @@ impl<B: Backend> LiteAlign<B> {
         })?)
     }
 
+    /// How near each text is to the photo that the tower saw as `grid` `[height, width, channels]`, square: cosines.
+    pub fn closeness(&self, grid: &[f32], texts: &[&str]) -> Result<Vec<f32>, ModelError> {
+        let channels = self.image.channels();
+        let (cells, side) = (grid.len() / channels, (grid.len() / channels).isqrt());
+        if cells == 0 || side * side * channels != grid.len() {
+            return Err(ModelError::Picture(format!("a grid of {} numbers is not the tower's", grid.len())));
+        }
+        let mut mean = vec![0.0; channels];
+        grid.chunks_exact(channels).for_each(|cell| add_scaled(&mut mean, cell, 1.0 / cells as f32));
+        let grid = Tensor::from_slice(grid, (1, side, side, channels), &Device::Cpu)?;
+        let mean = Tensor::from_vec(mean, (1, channels), &Device::Cpu)?;
+        let (first, second) = (self.heads.image(&grid, &mean)?, self.class_channel(&mean)?);
+        let photos: Result<Vec<Embedding>, _> =
+            first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE)).collect();
+        let photo = photos?.pop().ok_or_else(|| ModelError::Picture("the grid has no picture".into()))?;
+        let texts = self.encode_texts(texts)?;
+        Ok(texts.iter().map(|text| text.cosine(&photo).unwrap_or_default()).collect())
+    }
+
     /// The class channel's share of a text whose part of that channel is `c`.
     fn share_of(&self, c: &[f32]) -> f32 {
         let dot = |name: &[f32]| name.iter().zip(c).map(|(a, b)| a * b).sum::<f32>();

@@ -123,6 +123,9 @@ pub struct OwnConfig {
     pub judge: Option<Judge>,
     /// See [`FuseSpec::align_weight`](super::FuseSpec).
     pub align_weight: f32,
+    /// What a cosine of the Align pack counts beside a caption's mean log probability when one of a beam is
+    /// picked (Lite); 0: the likeliest is.
+    pub pick_weight: f32,
     /// Cells a side that the tower's grid is averaged to (Lite).
     pub grid_side: usize,
     /// Words that captions say: so many first rows of the table (Lite).
@@ -154,6 +157,7 @@ impl Default for OwnConfig {
             unsure_below: 0.3,
             judge: None,
             align_weight: 0.0,
+            pick_weight: 0.0,
             grid_side: 4,
             written_words: None,
             max_tag_length: 16,

@@ -90,14 +90,24 @@ impl Decoded {
     }
 }
 
-/// The best sequence. `progress` sees the best one so far after each step. A cancel ends
-/// it with what there is.
+/// The best sequence of [`decode_several`].
 pub fn decode(
     model: &mut dyn NextToken,
     how: &Decoding,
     cancel: &CancelToken,
     progress: &mut dyn FnMut(&[u32]),
 ) -> Result<Decoded, ModelError> {
+    Ok(decode_several(model, how, cancel, progress)?.into_iter().next().unwrap_or_default())
+}
+
+/// The sequences that ended, best first; where none did, those that a limit or a cancel left.
+/// `progress` sees the best one so far after each step.
+pub fn decode_several(
+    model: &mut dyn NextToken,
+    how: &Decoding,
+    cancel: &CancelToken,
+    progress: &mut dyn FnMut(&[u32]),
+) -> Result<Vec<Decoded>, ModelError> {
     let mut random = how.sampling.map(|sampling| Random::new(sampling.seed));
     let beam = if random.is_some() { 1 } else { how.beam.max(1) };
     let banned: HashSet<u32> = how.banned.iter().copied().collect();
@@ -146,10 +156,9 @@ pub fn decode(
         }
         scores = model.next(&rows)?;
     }
-    let best = |all: Vec<Decoded>| {
-        all.into_iter().max_by(|a, b| a.rank(how.length_penalty).total_cmp(&b.rank(how.length_penalty)))
-    };
-    Ok(best(ended).or_else(|| best(live)).unwrap_or_default())
+    let mut all = if ended.is_empty() { live } else { ended };
+    all.sort_by(|a, b| b.rank(how.length_penalty).total_cmp(&a.rank(how.length_penalty)));
+    Ok(all)
 }
 
 /// Tokens that may come next with their log probabilities among all.

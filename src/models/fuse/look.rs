@@ -1,13 +1,16 @@
 //! How the built-in model looks at a photo: through the image tower of an Align pack,
-//! whose grid becomes regions and whose most probable classes become tags.
+//! whose grid becomes regions and whose most probable classes become tags; and how that pack
+//! says which of several sentences is nearest to the photo.
 //!
 //! Must not know words or the transformer.
+
+use std::sync::OnceLock;
 
 use candle_core::Device;
 use image::RgbImage;
 
 use crate::models::ModelError;
-use crate::models::align::lite::{CLASSES, ImageTower};
+use crate::models::align::lite::{CLASSES, ImageTower, LiteAlign};
 use crate::models::ops::with_slice;
 use crate::models::pack::{Pack, TowerOf};
 use crate::models::weights::Weights;
@@ -25,6 +28,9 @@ const MOST_TAGS: usize = 3;
 #[derive(Debug)]
 pub struct Eye {
     tower: ImageTower,
+    /// The whole pack, loaded when sentences are first compared; `None` if that failed.
+    align: OnceLock<Option<LiteAlign>>,
+    pack: Pack,
     /// What each class is called as a tag.
     names: Vec<String>,
     /// Cells a side that the grid is averaged to.
@@ -50,7 +56,8 @@ impl Eye {
         let weights = Weights::open(&[weights])?;
         let tower = ImageTower::load(align, &weights.root(), &Device::Cpu)?;
         weights.finish()?;
-        Ok(Self { tower, names, side: config.grid_side, threshold: config.tag_threshold })
+        let (align, pack) = (OnceLock::new(), align.clone());
+        Ok(Self { tower, align, pack, names, side: config.grid_side, threshold: config.tag_threshold })
     }
 
     /// The shorter side below which a photo loses detail.
@@ -63,15 +70,24 @@ impl Eye {
         let features = self.tower.features(&[self.tower.prepare(photo)?])?;
         let scores: Vec<f32> = self.tower.class_scores(&features.pooled)?.flatten_all()?.to_vec1()?;
         let (_, height, width, channels) = features.grid.dims4()?;
-        let cells = with_slice(&features.grid, |grid, _| Ok(averaged(grid, (height, width), channels, self.side)))?;
+        let grid = with_slice(&features.grid, |grid, _| Ok(grid.to_vec()))?;
         Ok(Regions {
-            features: cells,
+            features: averaged(&grid, (height, width), channels, self.side),
+            grid,
             width: channels,
             boxes: places(self.side),
             image_size: (1.0, 1.0),
             tags: self.tags(scores),
             ..Regions::default()
         })
+    }
+
+    /// The cosine of each sentence with the photo, in the Align pack's space; `None` where it cannot say.
+    pub fn closeness(&self, picture: &Regions, sentences: &[&str]) -> Option<Vec<f32>> {
+        let load = || LiteAlign::load(&self.pack, &Device::Cpu).inspect_err(|error| log::warn!("{error}")).ok();
+        let align = self.align.get_or_init(load).as_ref()?;
+        let said = align.closeness(&picture.grid, sentences);
+        said.inspect_err(|error| log::debug!("sentences were not compared: {error}")).ok()
     }
 
     fn tags(&self, scores: Vec<f32>) -> Vec<String> {

@@ -19,7 +19,7 @@ use crate::models::pack::{Pack, PackManifest};
 use crate::models::tokenizer::Tokenizer;
 
 use super::config::Recipe;
-use super::decode::{Decoding, decode};
+use super::decode::{Decoded, Decoding, decode_several};
 use super::evidence::{Alone, Judge, Pair};
 use super::labels::Labels;
 use super::look::Eye;
@@ -188,6 +188,23 @@ impl System {
         Ok(scores)
     }
 
+    /// Fuse writes, Align picks: of the sentences of a beam the one that is likeliest and nearest to the photo.
+    fn picked(&self, picture: &Regions, decoded: Vec<Decoded>, cancel: &CancelToken) -> (String, Decoded) {
+        let weight = self.model.config.own.pick_weight;
+        let mut offers: Vec<(String, Decoded)> =
+            decoded.into_iter().map(|decoded| (self.tokenizer.decode(&decoded.ids), decoded)).collect();
+        if let Some(eye) = self.eye.as_ref().filter(|_| weight > 0.0 && offers.len() > 1 && !cancel.is_cancelled()) {
+            let texts: Vec<&str> = offers.iter().map(|(text, _)| text.as_str()).collect();
+            if let Some(near) = eye.closeness(picture, &texts) {
+                let worth = |i: usize| offers[i].1.mean_probability().ln() + weight * near[i];
+                // The first of equals, which is the likelier.
+                let best = (0..offers.len()).rev().max_by(|&a, &b| worth(a).total_cmp(&worth(b)));
+                offers.swap(0, best.unwrap_or_default());
+            }
+        }
+        offers.into_iter().next().unwrap_or_default()
+    }
+
     /// Each answer judged by itself, as these systems are trained, or one of all.
     fn probabilities(&self, scores: &[f32]) -> Vec<f32> {
         let each = matches!(self.recipe(), Recipe::Uniter | Recipe::Vlp) || self.model.config.own.loss_type == "bce";
@@ -231,8 +248,10 @@ impl FuseModel for System {
             sampling: request.sampling,
             ..Decoding::greedy(self.special.sep, CAPTION_TOKENS)
         };
-        let decoded = decode(&mut writing, &how, cancel, &mut |ids| sink(&self.tokenizer.decode(ids)))?;
-        Ok(Draft { text: self.tokenizer.decode(&decoded.ids), score: decoded.mean_probability(), ended: decoded.ended })
+        let decoded = decode_several(&mut writing, &how, cancel, &mut |ids| sink(&self.tokenizer.decode(ids)))?;
+        let (text, decoded) = self.picked(picture, decoded, cancel);
+        sink(&text);
+        Ok(Draft { text, score: decoded.mean_probability(), ended: decoded.ended })
     }
 
     fn answer(&self, picture: &Regions, question: &str, top: usize) -> Result<Answers, ModelError> {

@@ -65,6 +65,8 @@ pub struct Regions {
     pub classes: Vec<f32>,
     /// The detector's confidence `[n]`; may be empty.
     pub confidences: Vec<f32>,
+    /// The whole grid `[height, width, channels]` of the tower that a model looked through, square; else empty.
+    pub grid: Vec<f32>,
 }
 
 impl Regions {
@@ -87,7 +89,7 @@ impl Regions {
             row[..self.width - place].fill(0.0);
         }
         let classes = vec![0.0; self.classes.len()];
-        Self { features, tags: Vec::new(), classes, ..self.clone() }
+        Self { features, tags: Vec::new(), classes, grid: Vec::new(), ..self.clone() }
     }
 
     /// x1, y1, x2, y2, width, height, area of each box as fractions of the photo: UNITER's

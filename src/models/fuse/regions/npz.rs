@@ -127,7 +127,8 @@ fn regions(bytes: &[u8]) -> Result<Regions, String> {
         return Err(format!("have {rows} boxes for {n} features"));
     }
     let classes = first(&["soft_labels", "cls_prob"])?.map(|c| c.numbers).unwrap_or_default();
-    Regions { features: features.numbers, width, boxes, image_size, classes, confidences, tags: Vec::new() }.checked()
+    Regions { features: features.numbers, width, boxes, image_size, classes, confidences, ..Regions::default() }
+        .checked()
 }
 
 /// Numbers in row order.

@@ -391,10 +391,12 @@ fn a_blinded_picture_keeps_its_places_alone() {
         tags: vec!["dog".into()],
         classes: vec![0.2, 0.8],
         confidences: vec![0.9],
+        grid: vec![1.0; 4],
     };
     let blind = regions(with_place, 8).blinded();
     assert_eq!(blind.features, [&[0.0, 0.0], &place[..]].concat());
     assert_eq!((blind.tags.len(), &blind.classes[..], blind.boxes.len()), (0, &[0.0, 0.0][..], 1));
+    assert!(blind.grid.is_empty());
     assert_eq!(regions(vec![7.0; 8], 8).blinded().features, [0.0; 8]);
     assert_eq!(blind.features_as(2).unwrap().len(), 2, "it can be brought to the same widths");
 }
