@@ -56,7 +56,7 @@ def run(o, log):
     maker = Maker(corpus, seen, vocabulary, names, hard, mix)
     averaged, steps = fit(model, maker, settings, o.cache, log)
     model = export.rounded(averaged)
-    metrics = evaluate.report(model, maker, names, hard, log, o.measure)
+    metrics = evaluate.report(model, maker, names, hard, log, o.measure, tower=tower)
     metrics["align_weight"], metrics["rerank_first"] = listen.weigh(model, evaluate.Judge(**metrics["judge"]), maker, tower, o.cache, log)
     text = card.text(metrics, shape, settings, steps, o.words, tower.hash, len(names), o.measure)
     size = export.write_pack(o.out, model, vocabulary, data.labels(names), mix, metrics, text,

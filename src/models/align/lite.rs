@@ -146,8 +146,8 @@ impl<B: Backend> LiteAlign<B> {
         })?)
     }
 
-    /// How near each text is to the photo that the tower saw as `grid` `[height, width, channels]`, square: cosines.
-    pub fn closeness(&self, grid: &[f32], texts: &[&str]) -> Result<Vec<f32>, ModelError> {
+    /// The vector of the photo that the tower saw as `grid` `[height, width, channels]`, square.
+    pub fn vector_of(&self, grid: &[f32]) -> Result<Embedding, ModelError> {
         let channels = self.image.channels();
         let (cells, side) = (grid.len() / channels, (grid.len() / channels).isqrt());
         if cells == 0 || side * side * channels != grid.len() {
@@ -158,11 +158,8 @@ impl<B: Backend> LiteAlign<B> {
         let grid = Tensor::from_slice(grid, (1, side, side, channels), &Device::Cpu)?;
         let mean = Tensor::from_vec(mean, (1, channels), &Device::Cpu)?;
         let (first, second) = (self.heads.image(&grid, &mean)?, self.class_channel(&mean)?);
-        let photos: Result<Vec<Embedding>, _> =
-            first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE)).collect();
-        let photo = photos?.pop().ok_or_else(|| ModelError::Picture("the grid has no picture".into()))?;
-        let texts = self.encode_texts(texts)?;
-        Ok(texts.iter().map(|text| text.cosine(&photo).unwrap_or_default()).collect())
+        let mut photos = first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE));
+        photos.next().unwrap_or_else(|| Err(ModelError::Picture("the grid has no picture".into())))
     }
 
     /// The class channel's share of a text whose part of that channel is `c`.

@@ -30,6 +30,9 @@ pub struct Sampling {
     pub seed: u64,
 }
 
+/// Sequences that ended are kept, so many times those of a beam: whoever wants several chooses among them.
+const KEPT: usize = 3;
+
 /// How to decode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoding {
@@ -144,13 +147,13 @@ pub fn decode_several(
         }
         let by_rank = |a: &Decoded, b: &Decoded| b.rank(how.length_penalty).total_cmp(&a.rank(how.length_penalty));
         ended.sort_by(by_rank);
-        ended.truncate(beam);
+        ended.truncate(KEPT * beam);
         live = next;
         if let Some(best) = live.iter().chain(&ended).min_by(|a, b| by_rank(a, b)) {
             progress(&best.ids);
         }
         let hopeless = |worst: &Decoded| live.iter().all(|l| by_rank(worst, l).is_le());
-        let settled = ended.len() >= beam && (beam == 1 || ended.last().is_some_and(hopeless));
+        let settled = ended.get(beam - 1).is_some_and(|worst| beam == 1 || hopeless(worst));
         if live.is_empty() || settled || step + 1 == steps {
             break;
         }

@@ -1,9 +1,10 @@
 //! What speaks for a text and a picture belonging together, of a model that both matches and writes.
 //!
-//! Two things: the matching head on `[CLS]`, and the gain, by which the picture makes the text a likelier
-//! caption than it is without one: `log p(text | picture) - log p(text)`. A small model's head has one bit
-//! to learn from each pair, its captions a word at every step; together they judge better than either. How
-//! much each counts is fitted when the model is made (`training/fuse/evaluate.py`). Must not know tokenizers.
+//! The matching head on `[CLS]`; the gain, by which the picture makes the text a likelier caption than it is
+//! without one: `log p(text | picture) - log p(text)`; and how near the two are in the space of the Align pack
+//! that the model looks through. A small model's head has one bit to learn from each pair, its captions a
+//! word at every step; together they judge better than each alone. How much each counts is fitted when the
+//! model is made (`training/fuse/evaluate.py`). Must not know tokenizers.
 
 use std::collections::HashMap;
 
@@ -15,23 +16,26 @@ use crate::models::ModelError;
 use super::regions::Regions;
 use super::transformer::{RegionTransformer, Special};
 
-/// The log-odds of a match: `head * log-odds of the head + gain * gain + bias`.
+/// The log-odds of a match: each part of the evidence by its weight, and a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judge {
     pub head: f32,
     pub gain: f32,
+    /// Of Align's cosine.
+    #[serde(default)]
+    pub near: f32,
     pub bias: f32,
 }
 
 impl Judge {
     /// Of one pair.
-    pub fn log_odds(&self, evidence: Evidence) -> f32 {
-        self.head * evidence.head + self.gain * evidence.gain + self.bias
+    pub fn log_odds(&self, Evidence { head, gain }: Evidence, near: f32) -> f32 {
+        self.head * head + self.gain * gain + self.near * near + self.bias
     }
 }
 
-/// See the module; both in natural logarithms.
+/// What the model itself says; both in natural logarithms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
     pub head: f32,
@@ -131,8 +135,8 @@ mod tests {
 
     #[test]
     fn odds_are_weighed() {
-        let judge: Judge = serde_json::from_str(r#"{"head": 0.5, "gain": 0.25, "bias": -1.0}"#).unwrap();
-        assert!((judge.log_odds(Evidence { head: 2.0, gain: 8.0 }) - 2.0).abs() < 1e-6);
+        let judge: Judge = serde_json::from_str(r#"{"head": 0.5, "gain": 0.25, "bias": -1.0, "near": 10.0}"#).unwrap();
+        assert!((judge.log_odds(Evidence { head: 2.0, gain: 8.0 }, 0.3) - 5.0).abs() < 1e-6);
         assert!(serde_json::from_str::<Judge>(r#"{"head": 0.5, "gain": 0.25}"#).is_err());
     }
 }

@@ -4,12 +4,15 @@
 //!
 //! Must not know words or the transformer.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use candle_core::Device;
 use image::RgbImage;
 
+use crate::domain::Embedding;
 use crate::models::ModelError;
+use crate::models::align::AlignModel as _;
 use crate::models::align::lite::{CLASSES, ImageTower, LiteAlign};
 use crate::models::ops::with_slice;
 use crate::models::pack::{Pack, TowerOf};
@@ -82,12 +85,27 @@ impl Eye {
         })
     }
 
-    /// The cosine of each sentence with the photo, in the Align pack's space; `None` where it cannot say.
-    pub fn closeness(&self, picture: &Regions, sentences: &[&str]) -> Option<Vec<f32>> {
+    /// The cosine of each pair in the Align pack's space; an error where it cannot say.
+    pub fn closeness(&self, pairs: &[(&Regions, &str)]) -> Result<Vec<f32>, ModelError> {
         let load = || LiteAlign::load(&self.pack, &Device::Cpu).inspect_err(|error| log::warn!("{error}")).ok();
-        let align = self.align.get_or_init(load).as_ref()?;
-        let said = align.closeness(&picture.grid, sentences);
-        said.inspect_err(|error| log::debug!("sentences were not compared: {error}")).ok()
+        let align = self.align.get_or_init(load).as_ref();
+        let align = align.ok_or_else(|| ModelError::Unable(format!("`{}` cannot be loaded", self.pack.manifest.id)))?;
+        // Often one text with many photos, or one photo with many texts.
+        let mut texts: Vec<&str> = pairs.iter().map(|&(_, text)| text).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let vectors: HashMap<&str, Embedding> = texts.iter().copied().zip(align.encode_texts(&texts)?).collect();
+        let mut last: Option<(&Regions, Embedding)> = None;
+        let mut near = Vec::with_capacity(pairs.len());
+        for &(picture, text) in pairs {
+            let photo = match last.take() {
+                Some((known, vector)) if std::ptr::eq(known, picture) => vector,
+                _ => align.vector_of(&picture.grid)?,
+            };
+            near.push(vectors.get(text).and_then(|text| text.cosine(&photo)).unwrap_or_default());
+            last = Some((picture, photo));
+        }
+        Ok(near)
     }
 
     fn tags(&self, scores: Vec<f32>) -> Vec<String> {

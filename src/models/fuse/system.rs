@@ -183,7 +183,12 @@ impl System {
         for batch in pairs.chunks(BATCH) {
             let pairs = batch.iter().map(pair).collect::<Result<Vec<_>, ModelError>>()?;
             let evidence = self.model.evidence(&pairs, self.special, &mut alone)?;
-            scores.extend(evidence.into_iter().map(|evidence| sigmoid(judge.log_odds(evidence))));
+            let near = match &self.eye {
+                Some(eye) if judge.near != 0.0 => eye.closeness(batch)?,
+                _ => vec![0.0; batch.len()],
+            };
+            let odds = evidence.into_iter().zip(near).map(|(evidence, near)| judge.log_odds(evidence, near));
+            scores.extend(odds.map(sigmoid));
         }
         Ok(scores)
     }
@@ -194,8 +199,9 @@ impl System {
         let mut offers: Vec<(String, Decoded)> =
             decoded.into_iter().map(|decoded| (self.tokenizer.decode(&decoded.ids), decoded)).collect();
         if let Some(eye) = self.eye.as_ref().filter(|_| weight > 0.0 && offers.len() > 1 && !cancel.is_cancelled()) {
-            let texts: Vec<&str> = offers.iter().map(|(text, _)| text.as_str()).collect();
-            if let Some(near) = eye.closeness(picture, &texts) {
+            let pairs: Vec<(&Regions, &str)> = offers.iter().map(|(text, _)| (picture, text.as_str())).collect();
+            let near = eye.closeness(&pairs).inspect_err(|error| log::debug!("the likeliest is taken: {error}"));
+            if let Ok(near) = near {
                 let worth = |i: usize| offers[i].1.mean_probability().ln() + weight * near[i];
                 // The first of equals, which is the likelier.
                 let best = (0..offers.len()).rev().max_by(|&a, &b| worth(a).total_cmp(&worth(b)));
