@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Paths, Settings};
+use crate::config::{Paths, Settings, write_json};
 use crate::engine::Scope;
 
 use super::words::{Slot, Tab, Wish};
@@ -96,10 +96,10 @@ impl SavedState {
             own => unsaved.insert(key(&self.library), own.to_vec()),
         };
         if before.as_deref().unwrap_or_default() != self.window.unsaved {
-            write_whole(&unsaved_file(paths), &unsaved)?;
+            write_json(&unsaved_file(paths), &unsaved)?;
         }
         self.settings.save(&paths.settings())?;
-        write_whole(&window_file(paths), &self.window)
+        write_json(&window_file(paths), &self.window)
     }
 }
 
@@ -120,15 +120,6 @@ fn all_unsaved(paths: &Paths) -> Unsaved {
 /// A library by its path, however it was written.
 fn key(library: &Path) -> String {
     library.canonicalize().unwrap_or_else(|_| library.to_owned()).to_string_lossy().into_owned()
-}
-
-fn write_whole(file: &Path, what: &impl Serialize) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let fresh = file.with_extension("json.new");
-    std::fs::write(&fresh, serde_json::to_vec_pretty(what)?)?;
-    std::fs::rename(fresh, file)
 }
 
 impl WindowState {

@@ -6,4 +6,4 @@ mod paths;
 mod settings;
 
 pub use paths::Paths;
-pub use settings::{Settings, Theme};
+pub use settings::{Settings, Theme, write_json};

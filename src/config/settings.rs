@@ -59,12 +59,7 @@ impl Settings {
 
     /// Writes the file whole or not at all.
     pub fn save(&self, file: &Path) -> io::Result<()> {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let fresh = file.with_extension("json.new");
-        std::fs::write(&fresh, serde_json::to_vec_pretty(self)?)?;
-        std::fs::rename(fresh, file)
+        write_json(file, self)
     }
 
     fn from_json(bytes: &[u8], file: &Path) -> Self {
@@ -83,6 +78,16 @@ impl Settings {
         }
         settings
     }
+}
+
+/// Writes a JSON file whole or not at all, its folder too if need be.
+pub fn write_json(file: &Path, what: &impl Serialize) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let fresh = file.with_extension("json.new");
+    std::fs::write(&fresh, serde_json::to_vec_pretty(what)?)?;
+    std::fs::rename(fresh, file)
 }
 
 #[cfg(test)]

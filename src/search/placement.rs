@@ -63,7 +63,7 @@ impl Placement {
     pub fn settle(&mut self, model: &dyn AlignModel, index: &FlatIndex) {
         let Some((query, limit, generation)) = self.last.clone() else { return };
         let rests = generation == index.generation() && self.measured != Some(generation);
-        if !rests || index.len() < WORTHWHILE || self.is_on_card(index) {
+        if !rests || index.len() < WORTHWHILE {
             return;
         }
         // Two copies at once might not fit.

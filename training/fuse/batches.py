@@ -117,10 +117,13 @@ class Maker:
         said = of.captions.get(language, [])
         return [t for t in said if not is_clumsy(t)] if of.source == "cocoqa" else said
 
+    def _texts(self, photo, language, draw):
+        """A photo's captions, of people or in part of the time the machine's."""
+        machine = self.corpus.photos[photo].captions.get("mt") if language == "zh" else None
+        return machine if machine and draw.random() < self.mix.translated else self._said(photo, language)
+
     def _captions(self, photo, language, draw):
-        captions = self.corpus.photos[photo].captions
-        machine = language == "zh" and captions.get("mt") and draw.random() < self.mix.translated
-        texts = captions["mt"] if machine else self._said(photo, language)
+        texts = self._texts(photo, language, draw)
         return draw.sample(texts, min(self.mix.captions, len(texts)))
 
     def _free(self, language):
@@ -173,11 +176,10 @@ class Maker:
     # The tasks where a text sees all of itself.
 
     def _true(self, photo, language, draw):
-        captions = self.corpus.photos[photo].captions
-        if language == "en" and captions.get("statement") and draw.random() < 0.5:
-            return draw.choice(captions["statement"])
-        machine = language == "zh" and captions.get("mt") and draw.random() < self.mix.translated
-        return draw.choice(captions["mt"] if machine else self._said(photo, language))
+        statements = self.corpus.photos[photo].captions.get("statement") if language == "en" else None
+        if statements and draw.random() < 0.5:
+            return draw.choice(statements)
+        return draw.choice(self._texts(photo, language, draw))
 
     def _false(self, photo, language, draw):
         """A caption of a photo that Align confuses with this one, or of any, or an own one with its noun swapped."""

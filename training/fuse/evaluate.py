@@ -101,20 +101,19 @@ def evidence(model, eye, pairs, batch=64):
         s = layout.sequence([[eye.maker.text_ids(t)] for _, t, _ in some], tags, cells)
         scores = model.matches(s.firsts(model(s)))
         odds += (scores[:, 1] - scores[:, 0]).tolist()
-        seen += likelihoods(model, eye.maker, [t for _, *t in some], tags, cells)
+        seen += likelihoods(model, [eye.maker.caption_ids(t, l) for _, t, l in some], tags, cells)
     texts = list(dict.fromkeys((t, l) for _, t, l in pairs))
     for at in range(0, len(texts), batch):
         some = texts[at:at + batch]
-        alone.update(zip(some, likelihoods(model, eye.maker, some, [[]] * len(some), None)))
+        alone.update(zip(some, likelihoods(model, [eye.maker.caption_ids(t, l) for t, l in some], [[]] * len(some), None)))
     return torch.tensor([[o, s - alone[t, l], n] for o, s, n, (_, t, l) in zip(odds, seen, eye.near(pairs), pairs)])
 
 
-def likelihoods(model, maker, texts, tags, cells):
-    """log p of each (text, language) as a caption of its picture; words that captions never say are not counted."""
-    ids = [maker.caption_ids(t, l) for t, l in texts]
+def likelihoods(model, ids, tags, cells):
+    """log p of each text, from its first token to [SEP], as a caption of its picture; words that captions never say are not counted."""
     s = layout.captions([[i[:-1]] for i in ids], tags, cells)
     following = layout.padded([[0] * len(tag) + i[1:] for tag, i in zip(tags, ids)], 0)
-    following = torch.where(following < maker.words.said, following, 0)
+    following = torch.where(following < model.shape.said, following, 0)
     scores = model.words(model(s)).log_softmax(-1).gather(2, following[..., None])[..., 0]
     return (scores * (following > 0)).sum(1).tolist()
 

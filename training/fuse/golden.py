@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from . import export, model as layout
 from ..align.text import _is_han
 from .batches import LONGEST_CAPTION, LONGEST_TAGS, Mix
+from .evaluate import likelihoods
 from .model import Fuse, Shape
 from .words import CLS, SEP, SPECIAL, START, Words
 
@@ -67,8 +68,7 @@ def likelihood(model, words, text, tags, picture):
     """log p of the text as a caption, in the language that it is written in."""
     start = START["zh" if any(_is_han(c) for c in text) else "en"]
     said = [start, *words.ids([text])[0][:LONGEST_CAPTION - 2], SEP]
-    scores = model.words(model(layout.captions([[said[:-1]]], [tags], picture))[0, len(tags):]).log_softmax(-1)
-    return sum(row[i].item() for row, i in zip(scores, said[1:]) if i < words.said)
+    return likelihoods(model, [said], [tags], picture)[0]
 
 
 @torch.no_grad()

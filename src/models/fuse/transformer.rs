@@ -60,7 +60,7 @@ impl Sequence {
                 i < end
             })
         };
-        let texts: Vec<Option<usize>> = (0..keys.max(queries)).map(text).collect();
+        let texts: Vec<Option<usize>> = (0..keys).map(text).collect();
         for query in 0..queries {
             out.extend((0..keys).map(|key| {
                 let sees = match (texts[query], texts[key]) {
@@ -182,20 +182,15 @@ impl RegionTransformer {
             longest = longest.max(sequence.rows.dim(0)?);
         }
         let (mut padded, mut seen) = (Vec::with_capacity(sequences.len()), Vec::new());
+        // Where all see all, one row of flags serves every query.
         let with_texts = sequences.iter().any(|sequence| !sequence.texts.is_empty());
+        let queries = if with_texts { longest } else { 1 };
         for sequence in sequences {
             let length = sequence.rows.dim(0)?;
             padded.push(sequence.rows.pad_with_zeros(0, 0, longest - length)?);
-            let queries = if with_texts { longest } else { 1 };
             sequence.seen(queries, length, longest, &mut seen);
         }
-        let rows = Tensor::stack(&padded, 0)?;
-        let mask = if with_texts {
-            Mask::pairs(&seen, sequences.len(), longest, longest)
-        } else {
-            Mask::keys(&seen, sequences.len(), longest)
-        };
-        self.bert.encode(rows, &mask)
+        self.bert.encode(Tensor::stack(&padded, 0)?, &Mask::pairs(&seen, sequences.len(), queries, longest))
     }
 
     /// Scores of the answers for one sequence.
