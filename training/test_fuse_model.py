@@ -3,10 +3,11 @@ import os
 import random
 import tempfile
 import unittest
+from unittest import mock
 
 import torch
 
-from training.fuse import batches, card, data, evaluate, export, golden, model as layout, train
+from training.fuse import batches, card, data, evaluate, export, golden, model as layout, reward, sample, train
 from training.fuse.features import nearest_wrong, pooled, tags
 from training.fuse.words import CLS, SEP, START
 
@@ -54,6 +55,29 @@ class Layout(unittest.TestCase):
             for i in range(2):
                 alone = layout.sequence(texts[i:i + 1], shown[i:i + 1], self.cells)
                 torch.testing.assert_close(together[i], alone.firsts(self.model(alone))[0], atol=1e-5, rtol=1e-4)
+
+    def test_captions_drawn_with_kept_keys_are_those_of_the_whole_sequence(self):
+        """Draws that can only be the likeliest word: a beam of one over whole sequences must say the same."""
+        tags, cells = [[12, 13, SEP], []], torch.rand(2, 9, 96, generator=torch.Generator().manual_seed(5))
+        barred = torch.zeros(self.model.shape.said)
+        barred[:SEP], barred[SEP + 1:7] = -1e9, -1e9
+        with torch.no_grad(), mock.patch.object(sample, "_drawn", lambda p: p.argmax(1, keepdim=True)):
+            drawn = sample.captions(self.model, tags, cells, START["en"], 2, barred)
+            for row, tag, cell in zip(drawn, tags, cells):
+                self.assertEqual(row[0], row[1])
+                ids = [START["en"]]
+                for k, word in enumerate(row[0]):
+                    scores = self.model.words(self.model(layout.captions([[ids]], [tag], cell[None]))[0, -1]) + barred
+                    scores[SEP] = -1e9 if k == 0 else scores[SEP]
+                    self.assertEqual(scores.argmax(), word)
+                    ids.append(word)
+
+    def test_words_are_drawn_as_often_as_they_are_probable(self):
+        torch.manual_seed(4)
+        p = torch.tensor([0.0, 0.2, 0.0, 0.5, 0.3, 0.0])
+        drawn = sample._drawn(p.expand(20_000, -1)).flatten().bincount(minlength=6) / 20_000
+        torch.testing.assert_close(drawn, p, atol=0.015, rtol=0)
+        self.assertEqual(drawn[p == 0].sum(), 0)
 
     def test_geometry_is_uniters(self):
         torch.testing.assert_close(layout.geometry(3)[5], torch.tensor([2 / 3, 1 / 3, 1, 2 / 3, 1 / 3, 1 / 3, 1 / 9]))
@@ -109,17 +133,21 @@ class Batches(unittest.TestCase):
     def setUpClass(cls):
         corpus, (cls.model, words, _) = small_corpus(), golden.small()
         hard = {k: {p: [[(p + 1) % 4, (p + 2) % 4]] * 2 if p < 4 else [[4 + (p - 3) % 3, 4 + (p - 2) % 3]] for p in range(7)} for k in data.LANGUAGES}
-        cls.maker = batches.Maker(corpus, SmallSeen(12), words, golden.ANSWERS, hard, batches.Mix(photos=3, captions=2, pictures=3, texts=4, swapped=0.8))
+        cls.maker = batches.Maker(corpus, SmallSeen(12), words, golden.ANSWERS, hard, batches.Mix(photos=3, captions=2, pictures=3, texts=4, praised=3, swapped=0.8))
         cls.model.eval()
 
     def test_every_task_has_a_finite_loss_and_the_same_batch_for_a_number(self):
         for task in train.TASKS:
             for number in range(12):
-                one, other = (self.maker.batch(task, number) for _ in range(2))
-                self.assertTrue(torch.equal(one[0].ids, other[0].ids) and torch.equal(one[1], other[1]), task)
-                self.assertTrue(one[0].cells is None or torch.equal(one[0].cells, other[0].cells), task)
-                self.assertTrue(train.loss_of(self.model, task, one, 0.1).isfinite(), task)
-                self.assertGreater(train.samples(one), 0)
+                losses = []
+                for _ in range(2):
+                    torch.manual_seed(1)
+                    loss, shown, count = train.loss_of(self.model.eval(), task, self.maker.batch(task, number), self.maker.words, 0.1)
+                    losses.append(loss.item())
+                    self.assertTrue(loss.isfinite() and shown == shown, task)
+                    self.assertGreater(count, 0)
+                self.model.eval()
+                self.assertAlmostEqual(*losses, places=5 if task != "scst" else 3)
 
     def test_a_caption_is_scored_word_by_word_after_its_language(self):
         (s, target), words = self.maker.batch("caption", 1), self.maker.words
@@ -131,16 +159,37 @@ class Batches(unittest.TestCase):
                 self.assertEqual(right[at[-1]], SEP)
             self.assertFalse(any(r for r, p in zip(right, part) if p <= 0))
 
-    def test_a_third_of_the_pairs_are_true(self):
+    def test_a_group_shows_each_picture_the_captions_of_all(self):
         for number in range(6):
-            self.assertEqual(self.maker.batch("itm", number)[1].tolist(), [1, 0, 0, 1] * 3)
+            read, (written, following, own) = self.maker.batch("itm", number)
+            self.assertEqual(own.shape, (2, 4, 8))
+            self.assertTrue((own.sum(1) == 1).all() and (own.sum(2) == 2).all())
+            self.assertEqual(len(read.firsts(torch.zeros(*read.ids.shape, 2))), own.numel())
+            said = [[ids[part == k].tolist() for k in range(1, 9)] for ids, part in zip(read.ids, read.part)]
+            self.assertTrue(all(said[i] == said[i // 4 * 4] for i in range(8)))
+            self.assertTrue(written.forward and not read.forward and written.part.max() == 8)
+            self.assertFalse((following > 0)[written.part <= 0].any())
 
-    def test_each_text_beside_a_picture_has_its_target(self):
-        for task in ("itm", "vqa"):
-            for number in range(12):
-                s, target = self.maker.batch(task, number)
-                self.assertEqual(len(s.firsts(torch.zeros(*s.ids.shape, 2))), len(target))
-                self.assertFalse(s.forward)
+    def test_telling_photos_apart_pays(self):
+        """The loss falls as the head and the likelihoods agree with whose caption it is."""
+        _, (written, following, own) = self.maker.batch("itm", 0)
+        with torch.no_grad():
+            of = lambda odds: train.told_apart(self.model, torch.stack([-odds, odds], 1), written, following, own).item()
+            right = own.flatten().float() * 2 - 1
+            self.assertLess(of(3 * right), of(0 * right))
+            self.assertLess(of(0 * right), of(-3 * right))
+
+    def test_each_question_beside_a_picture_has_its_target(self):
+        for number in range(12):
+            s, target = self.maker.batch("vqa", number)
+            self.assertEqual(len(s.firsts(torch.zeros(*s.ids.shape, 2))), len(target))
+            self.assertFalse(s.forward)
+
+    def test_a_caption_is_praised_for_what_people_say_of_the_picture(self):
+        language, tags, cells, cider, known, count = self.maker.batch("scst", 3)
+        self.assertEqual((len(tags), len(cells), count), (3, 3, 5))
+        for references in known:
+            self.assertTrue(references)
 
     def test_what_is_held_out_is_never_in_a_batch(self):
         asked = [q.photo for kinds in self.maker.asked.values() for kind in kinds for q in kind]
@@ -168,6 +217,8 @@ class Made:
     def __init__(self, until=None):
         self.mix, self.until, self.asked = golden.Mix(), until, 0
 
+    words = None
+
     def batch(self, task, number):
         self.asked += 1
         if self.until and self.asked > self.until:
@@ -183,7 +234,7 @@ class Made:
 
 class Loop(unittest.TestCase):
     def test_a_run_that_was_stopped_ends_as_if_it_had_not(self):
-        settings, ends = train.Settings(steps=6, epoch=2), []
+        settings, ends = train.Settings(steps=6, epoch=2, shares=(0.5, 0.0, 0.5, 0.0), late=1.0), []
         for until in (None, 3):
             with tempfile.TemporaryDirectory() as folder:
                 if until:
@@ -205,8 +256,18 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(evaluate.calibration([0, 0], [0.9, 0.9]), 0.9, places=3)
 
     def test_plain_texts(self):
-        self.assertEqual(evaluate.plain("A dog's ball , red .", "en"), "a dog's ball red")
-        self.assertEqual(evaluate.plain("狗跑。", "zh"), "狗 跑")
+        self.assertEqual(reward.plain("A dog's ball , red .", "en"), ["a", "dog's", "ball", "red"])
+        self.assertEqual(reward.plain("狗跑。", "zh"), ["狗", "跑"])
+
+    def test_cider_is_pycocoevalcaps(self):
+        from pycocoevalcap.cider.cider import Cider
+        said = {0: ["a black dog runs on the grass", "the dog chases a red ball", "a dog plays"], 1: ["two men sit on a bench", "men sit outside"], 2: ["a red car", "a car on a road"]}
+        got = {0: "a dog runs after a red ball", 1: "two dogs sit on a bench a bench", 2: "a"}
+        ended = lambda text: f"{text} {reward.END}"
+        mean, each = Cider().compute_score({k: [ended(t) for t in v] for k, v in said.items()}, {k: [ended(t)] for k, t in got.items()})
+        mine = reward.Cider([[t.split() for t in v] for v in said.values()])
+        for k, right in zip(said, each):
+            self.assertAlmostEqual(mine.score(got[k].split(), [mine.vector(t.split()) for t in said[k]]), right, places=6)
 
     def test_cells_and_tags(self):
         grid = torch.arange(81.0)[None, :, None]

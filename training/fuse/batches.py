@@ -1,4 +1,4 @@
-"""Batches of the three tasks, each made from the seed and its own number alone, so that a run that was stopped
+"""Batches of the four tasks, each made from the seed and its own number alone, so that a run that was stopped
 goes on with the very batch that came next.
 
 Several texts stand beside each picture, which is then computed once for all of them, and rows of a batch are of
@@ -12,6 +12,7 @@ import torch
 from . import model, swap
 from .data import LANGUAGES, is_clumsy
 from .features import tags as probable
+from .reward import Cider, plain
 from .words import CLS, SEP, START
 
 # So many batches' worth of samples are drawn, and one batch of like lengths taken from them.
@@ -26,21 +27,26 @@ class Mix:
     seed: int = 1
     photos: int = 20        # of a caption batch
     captions: int = 5       # of each of them, side by side
-    pictures: int = 14      # of a batch of pairs or questions
+    pictures: int = 24      # of a batch of questions
     texts: int = 6          # beside each of them
+    praised: int = 16       # of a batch whose captions the model writes itself
+    drawn: int = 5          # captions of each of them
+    groups: int = 2         # of a batch of pairs
+    group: int = 4          # pictures of a group, which Align takes for one another
+    own: int = 2            # captions of each of them; all of a group's stand beside each of its pictures
     free: float = 0.08      # caption batches without a picture
     swapped: float = 0.2    # samples whose noun is swapped
     chinese: float = 0.22
     translated: float = 0.5  # Chinese captions that are machine translations
     threshold: float = 0.1  # of a class's probability, to be a tag
     untagged: float = 0.1   # samples whose tags are left out
-    sources: tuple = (("rules", 0.45), ("cocoqa", 0.25), ("daquar", 0.15), ("easy-vqa", 0.15))
+    sources: tuple = (("rules", 0.25), ("cocoqa", 0.15), ("daquar", 0.3), ("easy-vqa", 0.3))
 
 
 class Maker:
     """Makes batches from a corpus, its features and hard negatives.
 
-    `hard[language][photo]`: for each of the photo's captions, photos (global numbers) that Align confuses with its own.
+    `hard[language][photo]`: for each of the photo's captions, photos (global numbers) that Align finds nearest to it but for its own.
     """
 
     def __init__(self, corpus, seen, words, answers, hard, mix):
@@ -48,11 +54,11 @@ class Maker:
         self.answer = {a: i for i, a in enumerate(answers)}
         self.classes = swap.Classes()
         self.tagged = probable(seen.scores, mix.threshold)
-        self._ids = {}
+        self._ids, self._cider = {}, {}
         photos = corpus.photos
         training = [i for i, p in enumerate(photos) if not p.held_out and p.source in ("flickr8k_train", "cocoqa")]
+        self.photographed = [i for i in training if photos[i].source == "flickr8k_train"]
         self.described = {k: [i for i in training if self._said(i, k)] for k in LANGUAGES}
-        self.confused = {k: self._confused(hard.get(k, {}), set(self.described[k])) for k in LANGUAGES}
         asked, self.of_photo = {}, {}
         for q in corpus.questions(training=True):
             if any(a in self.answer for a in q.answers):
@@ -134,6 +140,29 @@ class Maker:
             out.append((captions, found))
         return out
 
+    # Pictures whose captions the model writes itself, with what people wrote to judge them by.
+
+    def scst(self, draw):
+        """(language, tags, cells, `Cider`, references of each picture, how many captions to draw)."""
+        m, language, rows = self.mix, "zh" if draw.random() < self.mix.chinese else "en", []
+        cider = self.cider(language)
+        for p in draw.sample(self.photographed, m.praised):
+            tags, change = self._shown(p, draw)
+            said = self.corpus.photos[p].captions[language]
+            exact = draw.random() < 0.5
+            swapped = [t for t in (self._swap(t, language, change, exact) for t in said) if t] if change else []
+            if not swapped:
+                tags, change = self._tags(p, draw), None
+            rows.append((self.tag_ids(tags, language), p, change, [cider.vector(plain(t, language)) for t in swapped or said]))
+        cells = self._cells([r[1] for r in rows], [r[2] for r in rows], draw, mirror=True)
+        return language, [r[0] for r in rows], cells, cider, [r[3] for r in rows], m.drawn
+
+    def cider(self, language):
+        if language not in self._cider:
+            of = self.corpus.photos
+            self._cider[language] = Cider([[plain(t, language) for t in of[p].captions[language]] for p in self.photographed])
+        return self._cider[language]
+
     # Pictures and tags, with a noun swapped or not.
 
     def _tags(self, photo, draw):
@@ -162,45 +191,41 @@ class Maker:
                 row.lerp_(self.seen.prototypes[change[1]].expand_as(row), share)
         return cells
 
-    @staticmethod
-    def _confused(hard, photos):
-        """{photo: [(another, k)]}: the k-th caption of the other one, with which Align confuses this photo."""
-        out = {}
-        for other in sorted(photos & set(hard)):
-            for k, near in enumerate(hard[other]):
-                for photo in near:
-                    if photo in photos:
-                        out.setdefault(photo, []).append((other, k))
-        return out
-
     # The tasks where a text sees all of itself.
 
-    def _true(self, photo, language, draw):
-        statements = self.corpus.photos[photo].captions.get("statement") if language == "en" else None
-        if statements and draw.random() < 0.5:
-            return draw.choice(statements)
-        return draw.choice(self._texts(photo, language, draw))
-
-    def _false(self, photo, language, draw):
-        """A caption of a photo that Align confuses with this one, or of any, or an own one with its noun swapped."""
-        u, near = draw.random(), self.confused[language].get(photo)
-        if near and u < 0.65:
-            other, k = draw.choice(near)
-            return self.corpus.photos[other].captions[language][k]
-        if u > 0.85 and (change := swap.choose(self.corpus.photos[photo].nouns, draw)):
-            if text := self._swap(draw.choice(self.corpus.photos[photo].captions[language]), language, change, draw.random() < 0.5):
-                return text
-        return self._true(draw.choice([p for p in draw.sample(self.described[language], 2) if p != photo]), language, draw)
-
     def itm(self, draw):
-        """A third of the texts are true."""
-        rows = []
-        for _ in range(SPARE * self.mix.pictures):
-            language = "zh" if draw.random() < self.mix.chinese else "en"
-            photo = draw.choice(self.described[language])
-            texts = [(self._true(photo, language, draw), 1) if k % 3 == 0 else (self._false(photo, language, draw), 0) for k in range(self.mix.texts)]
-            rows.append(([(self.text_ids(t), is_true) for t, is_true in texts], self.tag_ids(self._tags(photo, draw), language), photo, None))
-        return self._asked(rows, draw, mirror=True)
+        """Groups of photos that are easily taken for one another, with the captions of all of them beside each: [(texts as
+        questions are read, texts as captions are written, their next words, own [groups,group,texts])]."""
+        m, groups = self.mix, []
+        for _ in range(SPARE * m.groups):
+            language = "zh" if draw.random() < m.chinese else "en"
+            photos = self._group(language, draw)
+            texts = [t for p in photos for t in self._own(p, language, draw)]
+            groups.append([(texts, self.tag_ids(self._tags(p, draw), language), p, language) for p in photos])
+        rows = [r for g in _alike(groups, lambda g: sum(map(len, g[0][0])), m.groups, draw) for r in g]
+        tags, cells = [r[1] for r in rows], self._cells([r[2] for r in rows], [None] * len(rows), draw, mirror=True)
+        told = [[self.caption_ids(t, r[3]) for t in r[0]] for r in rows]
+        read = model.sequence([[self.text_ids(t) for t in r[0]] for r in rows], tags, cells)
+        written = model.captions([[t[:-1] for t in texts] for texts in told], tags, cells)
+        following = model.padded([[0] * len(tag) + [i for t in texts for i in t[1:]] for texts, tag in zip(told, tags)], 0)
+        own = torch.eye(m.group, dtype=torch.bool).repeat_interleave(m.own, 1).expand(m.groups, -1, -1)
+        return read, (written, torch.where(following < self.words.said, following, 0), own)
+
+    def _group(self, language, draw):
+        """A photo, those that Align confuses with one of its captions, and one more."""
+        first, count = draw.choice(self.described[language]), self.mix.group
+        near = self.hard.get(language, {}).get(first)
+        photos = [first, *draw.sample(draw.choice(near)[:12], count - 2)] if near else [first]
+        others = [p for p in draw.sample(self.described[language], min(8 * count, len(self.described[language]))) if p not in photos]
+        # Of its own data set where there are enough: what sets them apart should be the photo.
+        others.sort(key=lambda p: self.corpus.photos[p].source != self.corpus.photos[first].source)
+        return photos + others[:count - len(photos)]
+
+    def _own(self, photo, language, draw):
+        """As many captions or statements of a photo as a group wants."""
+        statements = self.corpus.photos[photo].captions.get("statement") if language == "en" else None
+        texts = statements or self._texts(photo, language, draw)
+        return [draw.choice(texts) for _ in range(self.mix.own)] if len(texts) < self.mix.own else draw.sample(texts, self.mix.own)
 
     def vqa(self, draw):
         shares = [(s, w) for s, w in self.mix.sources if s in self.asked]
@@ -219,10 +244,10 @@ class Maker:
             rows.append(([(self.text_ids(t), self.answer[a]) for t, a in texts], self.tag_ids(tags, language), first.photo, change))
         return self._asked(rows, draw)
 
-    def _asked(self, rows, draw, mirror=False):
+    def _asked(self, rows, draw):
         """A batch of [([(ids, class)], tags, photo, change)]."""
         rows = _alike(rows, lambda r: sum(len(t) for t, _ in r[0]) + len(r[1]), self.mix.pictures, draw)
-        s = model.sequence([[t for t, _ in r[0]] for r in rows], [r[1] for r in rows], self._cells([r[2] for r in rows], [r[3] for r in rows], draw, mirror))
+        s = model.sequence([[t for t, _ in r[0]] for r in rows], [r[1] for r in rows], self._cells([r[2] for r in rows], [r[3] for r in rows], draw))
         return s, torch.tensor([target for r in rows for _, target in r[0]])
 
     def _question(self, text, draw):

@@ -1,6 +1,5 @@
 """Figures of a trained model on what it was not trained on. The program's own `eval` has the last word."""
 import random
-import re
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from . import model as layout
 from .data import LANGUAGES
 from .features import tags as probable
+from .reward import plain
 from .words import SEP, SPECIAL, START, UNK
 
 LONGEST = 30
@@ -67,18 +67,13 @@ def _repeats(ids, word, n=3):
     return len(ids) >= n and any(ids[i:i + n] == tail for i in range(len(ids) - n + 1))
 
 
-def plain(text, language):
-    """As the scores want it: words in lower case, or characters."""
-    return " ".join(re.findall(r"[a-z0-9']+", text.lower()) if language == "en" else re.findall(r"\w", text))
-
-
 def captions(model, eye, photos, language):
     """BLEU-4 and CIDEr by pycocoevalcap; Chinese by characters."""
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
-    of = eye.maker.corpus.photos
+    of, scored = eye.maker.corpus.photos, lambda text, language: " ".join(plain(text, language))
     out = {p: write(model, eye, p, language) for p in photos}
-    right, got = {p: [plain(c, language) for c in of[p].captions[language]] for p in photos}, {p: [plain(c, language)] for p, c in out.items()}
+    right, got = {p: [scored(c, language) for c in of[p].captions[language]] for p in photos}, {p: [scored(c, language)] for p, c in out.items()}
     bleu, cider = Bleu(4).compute_score(right, got, verbose=0)[0][3], Cider().compute_score(right, got)[0]
     return {"photos": len(photos), "bleu4": round(float(bleu), 4), "cider": round(float(cider), 4), "different": len(set(out.values()))}, list(out.values())[:8]
 

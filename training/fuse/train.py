@@ -9,9 +9,15 @@ from dataclasses import asdict, dataclass
 import torch
 import torch.nn.functional as F
 
+from . import model as layout
+from . import sample
+from .reward import plain
+from .words import SEP, START
+
 # Weights are averaged each time that so many steps are done: a pass over all of them is not free.
 AVERAGED = 5
-TASKS = ("caption", "itm", "vqa")
+# Captions of people, photos told apart, questions, and captions the model writes itself and is praised for.
+TASKS = ("caption", "itm", "vqa", "scst")
 
 
 @dataclass
@@ -22,30 +28,66 @@ class Settings:
     steps: int = 12_000
     minutes: float = 0
     epoch: int = 500        # steps from one checkpoint to the next
-    rate: float = 3e-4
+    rate: float = 4e-4
     warm: float = 0.04
     decay: float = 0.05
     clip: float = 1.0
     smoothing: float = 0.1
     average: float = 0.999
-    shares: tuple = (0.74, 0.08, 0.18)  # of TASKS
+    shares: tuple = (0.25, 0.25, 0.5, 0.0)  # of TASKS
+    late: float = 0.8                       # from this part of the run on, others
+    late_shares: tuple = (0.1, 0.1, 0.2, 0.6)
 
 
-def loss_of(model, task, batch, smoothing):
-    """The task's loss, and how many samples it counts."""
+def loss_of(model, task, batch, words, smoothing):
+    """(the task's loss, what the log shows of it, how many samples it counts)."""
+    if task == "scst":
+        return praised(model, words, *batch)
+    loss = _loss(model, task, batch, smoothing)
+    # Captions, pairs or questions.
+    return loss, loss.item(), int(batch[0].part.max(1).values.sum())
+
+
+def _loss(model, task, batch, smoothing):
     s, target = batch
     hidden = model(s)
     if task == "caption":
         at = target > 0
         return F.cross_entropy(model.words(hidden[at]), target[at], label_smoothing=smoothing)
     firsts = s.firsts(hidden)
-    scores = model.matches(firsts) if task == "itm" else model.answers(firsts)
-    return F.cross_entropy(scores, target, label_smoothing=smoothing / 2 if task == "vqa" else 0.0)
+    if task == "itm":
+        return told_apart(model, model.matches(firsts), *target)
+    return F.cross_entropy(model.answers(firsts), target, label_smoothing=smoothing / 2)
 
 
-def samples(batch):
-    """Captions, pairs or questions of a batch."""
-    return int(batch[0].part.max(1).values.sum())
+def told_apart(model, scores, written, following, own):
+    """Of each text of a group, which of its photos it is of: by the matching head (`scores` [pairs,2]) and by how likely
+    the photo makes it as a caption; the head is also asked of each pair by itself."""
+    at, texts = following > 0, own.shape[2]
+    words = F.cross_entropy(model.words(model(written)[at]), following[at], reduction="none")
+    pair = (torch.arange(len(following))[:, None] * texts + written.part - 1)[at]
+    told = -torch.zeros(own.numel()).index_add(0, pair, words).view(own.shape)
+    odds = (scores[:, 1] - scores[:, 0]).view(own.shape)
+    each = F.cross_entropy(scores, own.flatten().long())
+    return each + sum(-by.log_softmax(1)[own].mean() for by in (odds, told)) + 0.5 * words[own.flatten()[pair]].mean()
+
+
+def praised(model, words, language, tags, cells, cider, references, count):
+    """Self-critical training (Rennie et al. 2017): captions drawn by the model itself become likelier the more their
+    CIDEr-D is above that of the others of the same picture (Luo 2020). The log shows the mean CIDEr-D."""
+    model.eval()
+    barred = sample.unsaid(words, language, model.shape.said)
+    drawn = sample.captions(model, tags, cells, START[language], count, barred)
+    said = lambda ids: plain(words.text([i for i in ids if i != SEP]), language) + ["<cut>"] * (ids[-1] != SEP)
+    worth = torch.tensor([[cider.score(said(ids), known) for ids in row] for row, known in zip(drawn, references)])
+    better = (worth - worth.mean(1, keepdim=True)) / worth.std().clamp(min=1e-3)
+    s = layout.captions([[[START[language], *ids[:-1]] for ids in row] for row in drawn], tags, cells)
+    following = layout.padded([[0] * len(tag) + [i for ids in row for i in ids] for row, tag in zip(drawn, tags)], 0)
+    at = following > 0
+    words_each = F.cross_entropy(model.words(model(s)[at]) / sample.HEAT + barred, following[at], reduction="none")
+    pair = (torch.arange(len(tags))[:, None] * count + s.part - 1)[at]
+    model.train()
+    return (better.flatten()[pair] * words_each).sum() / len(pair), worth.mean().item(), worth.numel()
 
 
 def pace(settings, step, passed):
@@ -74,11 +116,12 @@ def fit(model, maker, settings, folder, log):
     start, done, recent = time.time(), 0, {t: [] for t in TASKS}
     model.train()
     while (over := pace(settings, step, passed := before + time.time() - start)) < 1:
-        task = random.Random(f"{settings.seed}/step/{step}").choices(TASKS, settings.shares)[0]
-        # Dropout, too, hangs on the step alone.
+        shares = settings.late_shares if over >= settings.late else settings.shares
+        task = random.Random(f"{settings.seed}/step/{step}").choices(TASKS, shares)[0]
+        # Dropout and captions that are drawn hang on the step alone.
         torch.manual_seed(settings.seed * 1_000_003 + step)
         batch = maker.batch(task, made[task])
-        loss = loss_of(model, task, batch, settings.smoothing)
+        loss, shown, count = loss_of(model, task, batch, maker.words, settings.smoothing)
         rate = settings.rate * min(1.0, over / settings.warm) if over < settings.warm else settings.rate * (0.02 + 0.98 * (1 + math.cos(math.pi * over)) / 2)
         for group in optimiser.param_groups:
             group["lr"] = max(rate, settings.rate * 1e-3)
@@ -86,13 +129,13 @@ def fit(model, maker, settings, folder, log):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         optimiser.step()
-        step, made[task], done = step + 1, made[task] + 1, done + samples(batch)
+        step, made[task], done = step + 1, made[task] + 1, done + count
         if step % AVERAGED == 0:
             keep = min(settings.average ** AVERAGED, step / (step + 10 * AVERAGED))
             with torch.no_grad():
                 for mean, now in zip(averaged.parameters(), model.parameters()):
                     mean.lerp_(now, 1 - keep)
-        recent[task].append(loss.item())
+        recent[task].append(shown)
         if step % 50 == 0:
             shown = ", ".join(f"{t} {sum(v) / len(v):.3f}" for t, v in recent.items() if v)
             log(f"step {step} ({100 * over:.1f}%): {shown}; {done / (time.time() - start):.0f} samples/s")
