@@ -72,6 +72,31 @@ class Layout(unittest.TestCase):
                     self.assertEqual(scores.argmax(), word)
                     ids.append(word)
 
+    def test_beam_search_is_that_of_whole_sequences(self):
+        """A plain search that computes every sequence anew, with the same rules."""
+        tags, cells, beam = [[12, 13, SEP], []], torch.rand(2, 9, 96, generator=torch.Generator().manual_seed(6)), 3
+        barred = torch.zeros(self.model.shape.said)
+        barred[:SEP], barred[SEP + 1:7] = -1e9, -1e9
+        found = sample.likeliest(self.model, tags, cells, START["en"], barred, beam, longest=8)
+        for sentences, tag, cell in zip(found, tags, cells):
+            live, ended = [([START["en"]], 0.0)], []
+            for step in range(8):
+                s = layout.captions([[ids] for ids, _ in live], [tag] * len(live), cell.expand(len(live), -1, -1))
+                with torch.no_grad():
+                    scores = self.model.words(self.model(s)[:, -1]) + barred
+                if step == 0:
+                    scores[:, SEP] = -1e9
+                grown = [(ids + [w], total + p) for (ids, total), ps in zip(live, scores.log_softmax(-1).tolist()) for w, p in enumerate(ps) if not sample._repeats(ids[1:], w)]
+                grown.sort(key=lambda g: -g[1])
+                ended += [g for g in grown[:beam] if g[0][-1] == SEP]
+                live = [g for g in grown if g[0][-1] != SEP][:beam]
+                if len(ended) >= beam:
+                    break
+            right = sorted(((ids[1:-1], total, len(ids) - 1) for ids, total in ended), key=lambda e: -e[1] / e[2]) or [(ids[1:], total, len(ids) - 1) for ids, total in live]
+            self.assertEqual([ids for ids, *_ in sentences], [ids for ids, *_ in right])
+            for mine, other in zip(sentences, right):
+                self.assertAlmostEqual(mine[1], other[1], places=3)
+
     def test_words_are_drawn_as_often_as_they_are_probable(self):
         torch.manual_seed(4)
         p = torch.tensor([0.0, 0.2, 0.0, 0.5, 0.3, 0.0])

@@ -10,9 +10,8 @@ from . import model as layout
 from .data import LANGUAGES
 from .features import tags as probable
 from .reward import plain
-from .words import SEP, SPECIAL, START, UNK
-
-LONGEST = 30
+from .sample import likeliest, unsaid
+from .words import START
 
 
 class Eye:
@@ -38,33 +37,13 @@ class Eye:
         return [float(at[t] @ self.maker.seen.vectors[p]) for p, t, _ in pairs]
 
 
-@torch.no_grad()
-def write(model, eye, photo, language, beam=3, penalty=1.0):
-    """One caption by beam search, as text."""
-    (tags,), cells = eye.show([photo], [language])
-    live, ended = [([START[language]], 0.0)], []
-    rank = lambda s: s[1] / max(1, len(s[0]) - 1) ** penalty
-    for _ in range(LONGEST):
-        s = layout.captions([[ids] for ids, _ in live], [tags] * len(live), cells.expand(len(live), -1, -1))
-        last = model.words(model(s)[:, -1])
-        last[:, :SEP], last[:, SEP + 1:len(SPECIAL)] = -1e9, -1e9
-        if language != "zh":
-            last[:, eye.maker.words.chinese] = -1e9
-        scores, words = last.log_softmax(-1).topk(2 * beam, 1)
-        grown = [(ids + [w], total + p) for (ids, total), ps, ws in zip(live, scores.tolist(), words.tolist()) for p, w in zip(ps, ws)
-                 if not (w == SEP and len(ids) == 1) and not _repeats(ids, w)]
-        grown.sort(key=lambda g: -g[1])
-        ended += [g for g in grown[:beam] if g[0][-1] == SEP]
-        live = [g for g in grown if g[0][-1] != SEP][:beam]
-        if len(ended) >= beam or not live:
-            break
-    best = max(ended or live, key=rank)[0]
-    return eye.maker.words.text([i for i in best[1:] if i not in (SEP, UNK)])
-
-
-def _repeats(ids, word, n=3):
-    tail = [*ids[-(n - 1):], word]
-    return len(ids) >= n and any(ids[i:i + n] == tail for i in range(len(ids) - n + 1))
+def written(model, eye, photos, language, beam=3, batch=32):
+    """Captions of photos by beam search."""
+    out, barred = [], unsaid(eye.maker.words, language, model.shape.said)
+    for at in range(0, len(photos), batch):
+        tags, cells = eye.show(photos[at:at + batch], [language] * len(photos[at:at + batch]))
+        out += [eye.maker.words.text(best[0][0]) for best in likeliest(model, tags, cells, START[language], barred, beam)]
+    return out
 
 
 def captions(model, eye, photos, language):
@@ -72,7 +51,7 @@ def captions(model, eye, photos, language):
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     of, scored = eye.maker.corpus.photos, lambda text, language: " ".join(plain(text, language))
-    out = {p: write(model, eye, p, language) for p in photos}
+    out = dict(zip(photos, written(model, eye, photos, language)))
     right, got = {p: [scored(c, language) for c in of[p].captions[language]] for p in photos}, {p: [scored(c, language)] for p, c in out.items()}
     bleu, cider = Bleu(4).compute_score(right, got, verbose=0)[0][3], Cider().compute_score(right, got)[0]
     return {"photos": len(photos), "bleu4": round(float(bleu), 4), "cider": round(float(cider), 4), "different": len(set(out.values()))}, list(out.values())[:8]
@@ -216,9 +195,8 @@ def vqa(model, eye, asked, names, most, seed=3):
     return out, {"ece": calibration(all_right, all_sure), "unsure_below": unsure_below(all_right, all_sure)}
 
 
-def report(model, maker, names, hard, log, most=400, written=30, tower=None):
-    """Every figure, at most `most` photos or questions each. Without a cache of keys and values captions are slow to
-    write here: `written` of them show that all is well, the program counts (`program.py`)."""
+def report(model, maker, names, hard, log, most=400, tower=None):
+    """Every figure, at most `most` photos or questions each; the program counts (`program.py`)."""
     eye = Eye(maker, maker.mix.threshold, tower)
     val = maker.corpus.of("flickr8k_val")[:most]
     out = {"captions": {}, "matching": {}}
@@ -229,7 +207,7 @@ def report(model, maker, names, hard, log, most=400, written=30, tower=None):
     out["judge"] = asdict(judge)
     log(f"judge: {judge}")
     for language in LANGUAGES:
-        out["captions"][language], shown = captions(model, eye, val[:written], language)
+        out["captions"][language], shown = captions(model, eye, val, language)
         log(f"captions {language}: {out['captions'][language]} {shown}")
         out["matching"][language] = matching(judge, *found[language])
         log(f"matching {language}: {out['matching'][language]}")

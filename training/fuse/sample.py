@@ -1,5 +1,5 @@
-"""Captions drawn word by word, several of each picture at once, over kept keys and values: what is seen of a picture is
-computed once. Must not know what the captions are for.
+"""Captions written word by word over kept keys and values: drawn, several of each picture at once, or by beam search.
+Must not know what the captions are for.
 """
 import torch
 import torch.nn.functional as F
@@ -32,42 +32,98 @@ def _drawn(p):
     return torch.searchsorted(sums, torch.rand(len(p), 1) * sums[:, -1:], right=True).clamp(max=p.shape[1] - 1)
 
 
-@torch.no_grad()
-def captions(model, tags, cells, start, count, barred):
-    """`count` captions of each picture, drawn from the model's own probabilities at `HEAT`: [[ids]] with their [SEP] but for those
-    that found no end."""
-    seen = layout.captions([[] for _ in tags], tags, cells)
-    e, (b, k) = model.bert["embeddings"], (len(tags), count)
-    kinds = e["token_type_embeddings"].weight
-    x = e["LayerNorm"](e["word_embeddings"](seen.ids) + e["position_embeddings"](seen.positions) + kinds[seen.kinds])
-    x = torch.cat([model.bert["img_embeddings"](cells, kinds[layout.TAGS]), x], 1)
-    mask, pictures = seen.mask(), []
-    shown = torch.cat([torch.ones(b, cells.shape[1], dtype=torch.bool), seen.part == 0], 1)
-    hidden = torch.zeros(shown.shape).masked_fill(~shown, -1e9)[:, None, None]
-    layers = model.bert["encoder"]["layer"]
-    for layer in layers:
-        _, key, value = _heads(layer, x)
-        pictures.append((key.permute(0, 2, 3, 1), value.permute(0, 2, 1, 3)))
-        x = layer(x, mask)
-    own = [([], []) for _ in layers]
-    last, out, live = torch.full((b, k), start), [], torch.ones(b, k, dtype=torch.bool)
-    for t in range(LONGEST):
-        x = e["LayerNorm"](e["word_embeddings"](last) + e["position_embeddings"].weight[t] + kinds[layout.WORDS])
-        for layer, (key, value), (keys, values) in zip(layers, pictures, own):
+class Writer:
+    """Captions of pictures [B], `count` of each, growing word by word: what is seen of a picture is computed once, and
+    keys and values of the words so far are kept."""
+
+    @torch.no_grad()
+    def __init__(self, model, tags, cells, count):
+        seen = layout.captions([[] for _ in tags], tags, cells)
+        self.model, self.count, self.step, e = model, count, 0, model.bert["embeddings"]
+        self.kinds, self.layers = e["token_type_embeddings"].weight, model.bert["encoder"]["layer"]
+        x = e["LayerNorm"](e["word_embeddings"](seen.ids) + e["position_embeddings"](seen.positions) + self.kinds[seen.kinds])
+        x = torch.cat([model.bert["img_embeddings"](cells, self.kinds[layout.TAGS]), x], 1)
+        shown = torch.cat([torch.ones(len(tags), cells.shape[1], dtype=torch.bool), seen.part == 0], 1)
+        self.hidden, self.shown = torch.zeros(shown.shape).masked_fill(~shown, -1e9)[:, None, None], shown.shape[1]
+        mask, self.pictures = seen.mask(), []
+        for layer in self.layers:
+            _, key, value = _heads(layer, x)
+            self.pictures.append((key.permute(0, 2, 3, 1), value.permute(0, 2, 1, 3)))
+            x = layer(x, mask)
+        self.own = [None] * len(self.layers)
+
+    @torch.no_grad()
+    def next(self, last, parents=None):
+        """Scores [B,count,said] after the words `last` [B,count], each of which goes on from row `parents` [B,count]."""
+        e = self.model.bert["embeddings"]
+        x = e["LayerNorm"](e["word_embeddings"](last) + e["position_embeddings"].weight[self.step] + self.kinds[layout.WORDS])
+        for i, (layer, (key, value)) in enumerate(zip(self.layers, self.pictures)):
             q, new, told = (h.permute(0, 2, 1, 3) for h in _heads(layer, x))  # [B,H,K,d]
-            keys.append(new), values.append(told)
-            past, said = torch.stack(keys, 3), torch.stack(values, 3)  # [B,H,K,t,d]
-            scores = torch.cat([q @ key + hidden, (past @ q[..., None])[..., 0]], 3) / q.shape[-1] ** 0.5
+            past, said = new[:, :, :, None], told[:, :, :, None]              # [B,H,K,t,d]
+            if self.own[i] is not None:
+                kept = self.own[i]
+                if parents is not None:
+                    kept = [torch.take_along_dim(k, parents[:, None, :, None, None], 2) for k in kept]
+                past, said = torch.cat([kept[0], past], 3), torch.cat([kept[1], said], 3)
+            self.own[i] = past, said
+            scores = torch.cat([q @ key + self.hidden, (past @ q[..., None])[..., 0]], 3) / q.shape[-1] ** 0.5
             part = scores.softmax(-1)
-            got = part[..., :shown.shape[1]] @ value + (part[..., None, shown.shape[1]:] @ said)[..., 0, :]
+            got = part[..., :self.shown] @ value + (part[..., None, self.shown:] @ said)[..., 0, :]
             x = layer.attention["output"]["LayerNorm"](x + layer.attention["output"]["dense"](got.permute(0, 2, 1, 3).flatten(2)))
             x = layer.output["LayerNorm"](x + layer.output["dense"](F.gelu(layer.intermediate["dense"](x))))
-        scores = model.words(x) / HEAT + barred
+        self.step += 1
+        return self.model.words(x)
+
+
+def captions(model, tags, cells, start, count, barred):
+    """`count` captions of each picture, drawn from the model's own probabilities at `HEAT`: [[ids]] with their [SEP] but for
+    those that found no end."""
+    writer, b = Writer(model, tags, cells, count), len(tags)
+    last, out, live = torch.full((b, count), start), [], torch.ones(b, count, dtype=torch.bool)
+    for t in range(LONGEST):
+        scores = writer.next(last) / HEAT + barred
         if t == 0:
             scores[..., SEP] = -1e9
-        last = _drawn(scores.softmax(-1).flatten(0, 1)).view(b, k)
+        last = _drawn(scores.softmax(-1).flatten(0, 1)).view(b, count)
         out.append(torch.where(live, last, 0))
         live = live & (last != SEP)
         if not live.any():
             break
     return [[[i for i in row if i] for row in rows] for rows in torch.stack(out, 2).tolist()]
+
+
+def likeliest(model, tags, cells, start, barred, beam=3, longest=30):
+    """Beam search as the Rust program does it: of each picture the sentences that ended, [[(ids without the end, log p,
+    tokens counted)]], those of highest log p a token first; where none ended, what was there."""
+    writer, b = Writer(model, tags, cells, beam), len(tags)
+    last, parents = torch.full((b, beam), start), None
+    # All but one of the first row's copies are out of the race.
+    live = [[([], 0.0)] + [([], -1e9)] * (beam - 1) for _ in range(b)]
+    ended, done, rank = [[] for _ in range(b)], [False] * b, lambda s: s[1] / s[2]
+    for step in range(longest):
+        scores = writer.next(last, parents) + barred
+        if step == 0:
+            scores[..., SEP] = -1e9
+        best = scores.log_softmax(-1).topk(2 * beam, -1)
+        values, words = best.values.tolist(), best.indices.tolist()
+        last, parents = torch.zeros(b, beam, dtype=torch.long), torch.zeros(b, beam, dtype=torch.long)
+        for p in range(b):
+            if done[p]:
+                continue
+            grown = [(total + v, k, w) for k, (ids, total) in enumerate(live[p]) for v, w in zip(values[p][k], words[p][k]) if not _repeats(ids, w)]
+            grown.sort(key=lambda g: -g[0])
+            ended[p] += [(live[p][k][0], total, step + 1) for total, k, w in grown[:beam] if w == SEP]
+            going = [g for g in grown if g[2] != SEP][:beam]
+            done[p] = len(ended[p]) >= beam or not going
+            live[p] = [(live[p][k][0] + [w], total) for total, k, w in going] or live[p]
+            for row, (total, k, w) in enumerate(going):
+                last[p, row], parents[p, row] = w, k
+        if all(done):
+            break
+    left = [[(ids, total, max(1, len(ids))) for ids, total in rows if total > -1e8] for rows in live]
+    return [sorted(e or l, key=rank, reverse=True) for e, l in zip(ended, left)]
+
+
+def _repeats(ids, word, n=3):
+    tail = [*ids[-(n - 1):], word]
+    return len(ids) >= n and any(ids[i:i + n] == tail for i in range(len(ids) - n + 1))
