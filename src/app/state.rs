@@ -81,8 +81,9 @@ impl SavedState {
                 WindowState::default()
             }
         };
-        if let Some(own) = all_unsaved(paths).remove(&key(library)) {
-            window.unsaved = own;
+        match all_unsaved(paths) {
+            Ok(mut unsaved) => window.unsaved = unsaved.remove(&key(library)).unwrap_or(window.unsaved),
+            Err(error) => log::warn!("texts that were not saved cannot be read: {error}: {}", unsaved_file(paths).display()),
         }
         Self { settings: Settings::load(&paths.settings()), window, library: library.to_owned() }
     }
@@ -90,7 +91,7 @@ impl SavedState {
     /// Writes the files, each whole or not at all.
     pub fn store(&self, paths: &Paths) -> io::Result<()> {
         // First what a person typed.
-        let mut unsaved = all_unsaved(paths);
+        let mut unsaved = all_unsaved(paths).or_else(|_| set_aside(&unsaved_file(paths)).map(|()| Unsaved::new()))?;
         let before = match &self.window.unsaved[..] {
             [] => unsaved.remove(&key(&self.library)),
             own => unsaved.insert(key(&self.library), own.to_vec()),
@@ -106,15 +107,21 @@ impl SavedState {
 /// Unsaved texts of all libraries.
 type Unsaved = BTreeMap<String, Vec<(Slot, String)>>;
 
-fn all_unsaved(paths: &Paths) -> Unsaved {
-    let file = unsaved_file(paths);
-    let read = std::fs::read(&file).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
-    read.unwrap_or_else(|error| {
-        if error.kind() != io::ErrorKind::NotFound {
-            log::warn!("texts that were not saved cannot be read: {error}: {}", file.display());
-        }
-        Unsaved::new()
-    })
+/// None where there is no file; an error where there is one that cannot be read.
+fn all_unsaved(paths: &Paths) -> io::Result<Unsaved> {
+    match std::fs::read(unsaved_file(paths)) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Unsaved::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps a file that cannot be read beside its place, under a name that nothing has: it may hold what a person typed.
+fn set_aside(file: &Path) -> io::Result<()> {
+    let name = |n: u32| file.with_extension(format!("unreadable-{n}.json"));
+    let free = (1..).map(name).find(|name| !name.exists()).unwrap_or_else(|| name(0));
+    log::warn!("a file that cannot be read is kept as {}", free.display());
+    std::fs::rename(file, free)
 }
 
 /// A library by its path, however it was written.
@@ -188,6 +195,13 @@ mod tests {
         saved.store(&paths).unwrap();
         assert!(SavedState::load(&paths, &here).window.unsaved.is_empty());
         assert_eq!(SavedState::load(&paths, &there).window.unsaved[0].1, "a hill");
+
+        // A file that cannot be read is not written over.
+        std::fs::write(unsaved_file(&paths), b"{\xff").unwrap();
+        assert!(SavedState::load(&paths, &there).window.unsaved.is_empty());
+        other.store(&paths).unwrap();
+        assert_eq!(SavedState::load(&paths, &there).window.unsaved[0].1, "a hill");
+        assert_eq!(std::fs::read(unsaved_file(&paths).with_extension("unreadable-1.json")).unwrap(), b"{\xff");
 
         // Of a version that had one list for all.
         std::fs::remove_file(unsaved_file(&paths)).unwrap();
