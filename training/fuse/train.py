@@ -35,8 +35,8 @@ class Settings:
     smoothing: float = 0.1
     average: float = 0.999
     shares: tuple = (0.25, 0.25, 0.5, 0.0)  # of TASKS
-    late: float = 0.8                       # from this part of the run on, others
-    late_shares: tuple = (0.1, 0.1, 0.2, 0.6)
+    late: float = 0.74                      # from this part of the run on, others
+    late_shares: tuple = (0.08, 0.12, 0.25, 0.55)
 
 
 def loss_of(model, task, batch, words, smoothing):
