@@ -69,7 +69,7 @@ fn self_test(session: &Session, adapter: &Adapter) -> Result<Value, String> {
     let started = Instant::now();
     let most = if adapter.is_software() { 1 } else { usize::MAX };
     let test = || {
-        let gpu = Gpu::open(adapter, Precision::F16)?;
+        let gpu = Gpu::open(adapter, Precision::F16.on(adapter))?;
         let placed = align::Placed::on_card(&folder, &gpu, DeviceRequest::Wgpu)?;
         let cosine = align::self_test(&placed, align::load(&folder, DeviceRequest::Cpu)?.as_ref(), most)?;
         Ok::<_, ModelError>((cosine, gpu.precision()))

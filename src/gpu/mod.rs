@@ -46,8 +46,15 @@ use tape::Tape;
 pub enum Precision {
     #[default]
     F32,
-    /// Where the adapter has it; f32 elsewhere, and on software adapters.
+    /// Where the adapter has it; f32 elsewhere.
     F16,
+}
+
+impl Precision {
+    /// What models run in on an adapter: f32 on software ones, which gain nothing by halves.
+    pub fn on(self, adapter: &Adapter) -> Self {
+        if adapter.is_software() { Self::F32 } else { self }
+    }
 }
 
 /// An open device with everything that is kept on it.
@@ -75,7 +82,7 @@ impl Gpu {
 
     /// The same with at most `bytes` for tensors (weights not counted).
     pub fn with_memory(adapter: &Adapter, precision: Precision, bytes: u64) -> Result<Self, GpuError> {
-        let f16 = precision == Precision::F16 && adapter.f16 && !adapter.is_software();
+        let f16 = precision == Precision::F16 && adapter.f16;
         let request = wgpu::DeviceDescriptor {
             label: Some("glimpse"),
             required_features: if f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() },

@@ -10,7 +10,7 @@ use glimpse::models::golden;
 use image::RgbImage;
 
 use crate::cli::World;
-use crate::gpu_kernels::card;
+use crate::gpu_kernels::{card, card_of_halves};
 use crate::models::clip_folder;
 
 fn root(name: &str) -> PathBuf {
@@ -33,13 +33,29 @@ fn towers_agree_with_their_references() {
 
 #[test]
 fn the_built_in_model_passes_the_self_test() {
-    let Some(gpu) = card() else { return };
     let folder = root("assets/models/lite-align");
-    let placed = Placed::on_card(&folder, gpu, DeviceRequest::Wgpu).unwrap();
     let judge = align::load(&folder, DeviceRequest::Cpu).unwrap();
-    let cosine = align::self_test(&placed, judge.as_ref(), 1).unwrap();
-    assert!(cosine >= align::least_cosine(Precision::F32), "{cosine}");
-    assert_eq!((placed.device(), placed.device_note()), ("wgpu", None));
+    for gpu in [card(), card_of_halves()].into_iter().flatten() {
+        let placed = Placed::on_card(&folder, gpu, DeviceRequest::Wgpu).unwrap();
+        let cosine = align::self_test(&placed, judge.as_ref(), 1).unwrap();
+        assert!(cosine >= align::least_cosine(gpu.precision()), "{:?}: {cosine}", gpu.precision());
+        assert_eq!((placed.device(), placed.device_note()), ("wgpu", None));
+    }
+}
+
+/// Halves of weights that are far from halves: still the references, but for the rounding.
+#[test]
+fn towers_of_halves_are_near_their_references() {
+    let Some(gpu) = card_of_halves() else { return };
+    for folder in ["clip", "align", "bert"] {
+        let report = golden::check_on(&root("tests/golden").join(folder), gpu).unwrap();
+        for (name, differ) in &report.max_abs_diff {
+            let unit = name.contains("embeds") || name.contains("normalized");
+            let tolerance = if unit { 2e-3 } else { 2e-2 };
+            assert!(*differ <= tolerance, "{folder}: {name} differs by {differ}");
+        }
+        assert!(report.max_abs_diff.values().any(|differ| *differ > 1e-5), "{folder} runs in halves");
+    }
 }
 
 /// A model whose vectors are not the CPU's does not pass.

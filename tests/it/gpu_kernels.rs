@@ -12,14 +12,28 @@ use glimpse::search::index::{CardRows, FlatIndex, VectorIndex as _};
 /// One device for all tests, or `None` (said once) where there is no adapter, not even Mesa's software one.
 pub fn card() -> Option<&'static Gpu> {
     static CARD: OnceLock<Option<Gpu>> = OnceLock::new();
-    let open = || match adapters().first() {
-        Some(adapter) => Some(Gpu::open(adapter, Precision::F32).unwrap()),
+    CARD.get_or_init(|| open(Precision::F32)).as_ref()
+}
+
+/// The same with weights in f16, or `None` where the adapter has none.
+pub fn card_of_halves() -> Option<&'static Gpu> {
+    static CARD: OnceLock<Option<Gpu>> = OnceLock::new();
+    let halves = |gpu: &Gpu| gpu.precision() == Precision::F16;
+    let open = || open(Precision::F16).filter(halves).or_else(|| {
+        eprintln!("skipped: no adapter with SHADER_F16");
+        None
+    });
+    CARD.get_or_init(open).as_ref()
+}
+
+fn open(precision: Precision) -> Option<Gpu> {
+    match adapters().first() {
+        Some(adapter) => Some(Gpu::open(adapter, precision).unwrap()),
         None => {
             eprintln!("skipped: no Vulkan, Metal or DirectX 12 adapter (Debian: mesa-vulkan-drivers)");
             None
         }
-    };
-    CARD.get_or_init(open).as_ref()
+    }
 }
 
 /// Repeatable numbers in -1..1.
@@ -54,6 +68,25 @@ fn close(got: &gpu::Tensor, want: &Tensor, tolerance: f32, what: &str) {
 }
 
 const ROWS: [usize; 7] = [1, 3, 17, 63, 64, 65, 257];
+
+/// Weights are rounded to halves, and nothing else is.
+#[test]
+fn products_of_halves() {
+    let Some(gpu) = card_of_halves() else { return };
+    for rows in ROWS {
+        for (inputs, outputs) in [(1, 1), (17, 63), (65, 130), (64, 5)] {
+            let (x, x_cpu) = both(gpu, 1, &[rows, inputs]);
+            let (w, bias) = (noise(2, inputs * outputs), noise(3, outputs));
+            let layer = Linear::new(gpu, &w, inputs, Some(&bias), Act::None).unwrap();
+            let halves: Vec<f32> = w.iter().map(|&w| half::f16::from_f32(w).to_f32()).collect();
+            assert_ne!(halves, w);
+            let w = Tensor::from_vec(halves, (outputs, inputs), &Device::Cpu).unwrap();
+            let bias = Tensor::from_vec(bias, outputs, &Device::Cpu).unwrap();
+            let want = x_cpu.matmul(&w.t().unwrap()).unwrap().broadcast_add(&bias).unwrap();
+            close(&layer.forward(&x, None).unwrap(), &want, 2e-5, &format!("{rows}x{inputs}x{outputs}"));
+        }
+    }
+}
 
 #[test]
 fn products_with_bias_activation_and_residual() {

@@ -67,7 +67,7 @@ pub(super) fn load(
     adapter: &Adapter,
     precision: Precision,
 ) -> Result<Arc<dyn AlignModel>, ModelError> {
-    let placed = Gpu::open(adapter, precision).map_err(ModelError::from).and_then(|gpu| {
+    let placed = Gpu::open(adapter, precision.on(adapter)).map_err(ModelError::from).and_then(|gpu| {
         let placed = Placed::on_card(folder, &gpu, request)?;
         // A person who names a software adapter knows what it is; testing it would take as long as the work.
         if !adapter.is_software() {
