@@ -34,7 +34,7 @@ class Settings:
     clip: float = 1.0
     smoothing: float = 0.1
     average: float = 0.999
-    shares: tuple = (0.25, 0.25, 0.5, 0.0)  # of TASKS
+    shares: tuple = (0.5, 0.15, 0.35, 0.0)   # of TASKS
     late: float = 0.74                      # from this part of the run on, others
     late_shares: tuple = (0.08, 0.12, 0.25, 0.55)
 
