@@ -83,7 +83,9 @@ impl SavedState {
         };
         match all_unsaved(paths) {
             Ok(mut unsaved) => window.unsaved = unsaved.remove(&key(library)).unwrap_or(window.unsaved),
-            Err(error) => log::warn!("texts that were not saved cannot be read: {error}: {}", unsaved_file(paths).display()),
+            Err(error) => {
+                log::warn!("texts that were not saved cannot be read: {error}: {}", unsaved_file(paths).display())
+            }
         }
         Self { settings: Settings::load(&paths.settings()), window, library: library.to_owned() }
     }

@@ -19,10 +19,12 @@ pub fn card() -> Option<&'static Gpu> {
 pub fn card_of_halves() -> Option<&'static Gpu> {
     static CARD: OnceLock<Option<Gpu>> = OnceLock::new();
     let halves = |gpu: &Gpu| gpu.precision() == Precision::F16;
-    let open = || open(Precision::F16).filter(halves).or_else(|| {
-        eprintln!("skipped: no adapter with SHADER_F16");
-        None
-    });
+    let open = || {
+        open(Precision::F16).filter(halves).or_else(|| {
+            eprintln!("skipped: no adapter with SHADER_F16");
+            None
+        })
+    };
     CARD.get_or_init(open).as_ref()
 }
 
