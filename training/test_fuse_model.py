@@ -141,6 +141,17 @@ def small_corpus():
     return corpus
 
 
+def alike(one, other):
+    """Whether two batches, whatever they are made of, hold the same."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, layout.Sequence):
+        return alike(list(vars(one).values()), list(vars(other).values()))
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == other
+
+
 class SmallSeen:
     """Features as `features.Seen` has them, drawn."""
 
@@ -164,15 +175,16 @@ class Batches(unittest.TestCase):
     def test_every_task_has_a_finite_loss_and_the_same_batch_for_a_number(self):
         for task in train.TASKS:
             for number in range(12):
-                losses = []
-                for _ in range(2):
+                losses, made = [], [self.maker.batch(task, number) for _ in range(2)]
+                self.assertTrue(alike(*made), task)
+                for batch in made:
                     torch.manual_seed(1)
-                    loss, shown, count = train.loss_of(self.model.eval(), task, self.maker.batch(task, number), self.maker.words, 0.1)
+                    loss, shown, count = train.loss_of(self.model.eval(), task, batch, self.maker.words, 0.1)
                     losses.append(loss.item())
                     self.assertTrue(loss.isfinite() and shown == shown, task)
                     self.assertGreater(count, 0)
                 self.model.eval()
-                self.assertAlmostEqual(*losses, places=5 if task != "scst" else 3)
+                self.assertAlmostEqual(*losses, places=5)
 
     def test_a_caption_is_scored_word_by_word_after_its_language(self):
         (s, target), words = self.maker.batch("caption", 1), self.maker.words
@@ -255,6 +267,24 @@ class Made:
             return s, torch.randint(7, 40, s.ids.shape, generator=g)
         ids = [[[CLS, *row]] for row in ids]
         return layout.sequence(ids, [[]] * 4, cells), torch.randint(0, 2, (4,), generator=g)
+
+
+class Praise(unittest.TestCase):
+    def test_what_is_praised_is_said_more_often(self):
+        """A judge who likes one word: captions hold it more and more often."""
+        model, words, _ = golden.small()
+        judge = mock.Mock(score=lambda said, _: said.count("dog") / len(said))
+        cells, worth = torch.rand(2, 9, 96, generator=torch.Generator().manual_seed(3)), []
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        for step in range(30):
+            torch.manual_seed(step)
+            loss, shown, count = train.praised(model, words, "en", [[], []], cells, judge, [[], []], 8)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            worth.append(shown)
+        self.assertEqual(count, 16)
+        self.assertGreater(sum(worth[-5:]), 1.5 * sum(worth[:5]) + 0.1, worth)
 
 
 class Loop(unittest.TestCase):

@@ -109,7 +109,7 @@ impl SavedState {
 /// Unsaved texts of all libraries.
 type Unsaved = BTreeMap<String, Vec<(Slot, String)>>;
 
-/// None where there is no file; an error where there is one that cannot be read.
+/// Empty where there is no file; an error where there is one that cannot be read.
 fn all_unsaved(paths: &Paths) -> io::Result<Unsaved> {
     match std::fs::read(unsaved_file(paths)) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),

@@ -111,11 +111,7 @@ class Maker:
         rows = [([self.caption_ids(t, language) for t in said], self.tag_ids(tags, language), p, change) for said, tags, p, change in rows]
         rows = _alike(rows, lambda r: sum(map(len, r[0])) + len(r[1]), m.photos, draw)
         cells = self._cells([r[2] for r in rows], [r[3] for r in rows], draw, mirror=True) if pictured else None
-        s = model.captions([[t[:-1] for t in said] for said, *_ in rows], [tags for _, tags, *_ in rows], cells)
-        following = [[0] * len(tags) + [i for t in said for i in t[1:]] for said, tags, *_ in rows]
-        # 0 ([PAD]) is not scored, nor are words that too few captions say.
-        target = model.padded(following, 0)
-        return s, torch.where(target < self.words.said, target, 0)
+        return model.scored([r[0] for r in rows], [r[1] for r in rows], cells, self.words.said)
 
     def _said(self, photo, language):
         """A photo's captions; of statements those that could be captions."""
@@ -206,10 +202,9 @@ class Maker:
         tags, cells = [r[1] for r in rows], self._cells([r[2] for r in rows], [None] * len(rows), draw, mirror=True)
         told = [[self.caption_ids(t, r[3]) for t in r[0]] for r in rows]
         read = model.sequence([[self.text_ids(t) for t in r[0]] for r in rows], tags, cells)
-        written = model.captions([[t[:-1] for t in texts] for texts in told], tags, cells)
-        following = model.padded([[0] * len(tag) + [i for t in texts for i in t[1:]] for texts, tag in zip(told, tags)], 0)
+        written, following = model.scored(told, tags, cells, self.words.said)
         own = torch.eye(m.group, dtype=torch.bool).repeat_interleave(m.own, 1).expand(m.groups, -1, -1)
-        return read, (written, torch.where(following < self.words.said, following, 0), own)
+        return read, (written, following, own)
 
     def _group(self, language, draw):
         """A photo, those that Align confuses with one of its captions, and one more."""

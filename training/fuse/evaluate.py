@@ -85,9 +85,7 @@ def evidence(model, eye, pairs, batch=64):
 
 def likelihoods(model, ids, tags, cells):
     """log p of each text, from its first token to [SEP], as a caption of its picture; words that captions never say are not counted."""
-    s = layout.captions([[i[:-1]] for i in ids], tags, cells)
-    following = layout.padded([[0] * len(tag) + i[1:] for tag, i in zip(tags, ids)], 0)
-    following = torch.where(following < model.shape.said, following, 0)
+    s, following = layout.scored([[i] for i in ids], tags, cells, model.shape.said)
     scores = model.words(model(s)).log_softmax(-1).gather(2, following[..., None])[..., 0]
     return (scores * (following > 0)).sum(1).tolist()
 

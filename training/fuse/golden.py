@@ -19,6 +19,7 @@ from ..align.text import _is_han
 from .batches import LONGEST_CAPTION, LONGEST_TAGS, Mix
 from .evaluate import likelihoods
 from .model import Fuse, Shape
+from .sample import unsaid
 from .words import CLS, SEP, SPECIAL, START, Words
 
 PIECES = [*"abcdefghijklmnopqrstuvwxyz", *("##" + c for c in "abcdefghijklmnopqrstuvwxyz"), *"狗猫在草地上跑是什么颜色的一只黑白", "a dog cat red ball is what color the runs on grass ? . ， ？ 。".split()]
@@ -76,6 +77,7 @@ def expected(model, words):
     """Features of the pictures, and for each picture what each head says."""
     generator = torch.Generator().manual_seed(9)
     shape, cells, out = model.shape, [], []
+    barred = unsaid(words, "zh", shape.said)
     for tags in PICTURES:
         picture = torch.rand(1, shape.cells, shape.feature, generator=generator) * 2
         cells.append(picture[0])
@@ -92,8 +94,7 @@ def expected(model, words):
                 scores = model.words(model(layout.captions([[said]], [ids], picture))[0, -1])
                 best = scores.topk(min(BEST, len(scores)))
                 steps.append([[i, s] for i, s in zip(best.indices.tolist(), best.values.tolist())])
-                scores[:SEP], scores[SEP + 1:len(SPECIAL)] = -1e9, -1e9
-                said.append(int(scores.argmax()))
+                said.append(int((scores + barred).argmax()))
                 if said[-1] == SEP:
                     break
             row["captions"][language] = {"ids": said, "first": steps[0], "last": steps[-1]}

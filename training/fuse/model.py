@@ -74,9 +74,15 @@ class Layer(nn.Module):
         self.intermediate, self.output = block(dense=linear(width, 4 * width)), block(dense=linear(4 * width, width), LayerNorm=norm())
 
     def forward(self, x, mask):
-        n, length, width = x.shape
-        q, k, v = (self.attention["self"][m](x).view(n, length, self.heads, -1).transpose(1, 2) for m in ("query", "key", "value"))
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, length, width)
+        return self.taken(x, F.scaled_dot_product_attention(*self.split(x), attn_mask=mask))
+
+    def split(self, x):
+        """Query, key and value of x [B,L,width], each [B,heads,L,width/heads]."""
+        return [self.attention["self"][m](x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for m in ("query", "key", "value")]
+
+    def taken(self, x, seen):
+        """What becomes of x [B,L,width] by what its heads saw [B,heads,L,width/heads]."""
+        seen = seen.transpose(1, 2).flatten(2)
         x = self.attention["output"]["LayerNorm"](x + self.dropout(self.attention["output"]["dense"](seen)))
         return self.output["LayerNorm"](x + self.dropout(self.output["dense"](F.gelu(self.intermediate["dense"](x)))))
 
@@ -123,6 +129,10 @@ class Sequence:
         # A padded row sees itself: a row that sees nothing has no softmax.
         return ((seen == 0) & (asks >= 0) | own | torch.eye(part.shape[1], dtype=torch.bool))[:, None]
 
+    def owners(self, texts):
+        """For each place the number of its text among those of the batch, of which each row has `texts`: [B,L]."""
+        return torch.arange(len(self.part))[:, None] * texts + self.part - 1
+
     def firsts(self, hidden):
         """The hidden states at each text's [CLS], texts in order: [texts,width]."""
         return hidden[(self.ids == CLS) & (self.part > 0)]
@@ -159,19 +169,25 @@ class Fuse(nn.Module):
         # A picture's seven numbers are few and small.
         nn.init.normal_(self.bert["img_embeddings"].pos_linear.weight, std=0.3)
 
+    def told(self, ids, positions, kinds):
+        """Embeddings of words [..,width]."""
+        e = self.bert["embeddings"]
+        return self.dropout(e["LayerNorm"](e["word_embeddings"](ids) + e["position_embeddings"](positions) + e["token_type_embeddings"](kinds)))
+
+    def first(self, s):
+        """What the first layer sees, visual tokens first: [B,S,width]."""
+        x = self.told(s.ids, s.positions, s.kinds)
+        if s.cells is None:
+            return x
+        kind = self.bert["embeddings"]["token_type_embeddings"].weight[TAGS]
+        return torch.cat([self.dropout(self.bert["img_embeddings"](s.cells, kind)), x], 1)
+
     def forward(self, s):
         """The words' last hidden states [B,L,width]."""
-        e = self.bert["embeddings"]
-        kinds = e["token_type_embeddings"].weight
-        x = self.dropout(e["LayerNorm"](e["word_embeddings"](s.ids) + e["position_embeddings"](s.positions) + kinds[s.kinds]))
-        skip = 0
-        if s.cells is not None:
-            skip = s.cells.shape[1]
-            x = torch.cat([self.dropout(self.bert["img_embeddings"](s.cells, kinds[TAGS])), x], 1)
-        mask = s.mask()
+        x, mask = self.first(s), s.mask()
         for layer in self.bert["encoder"]["layer"]:
             x = layer(x, mask)
-        return x[:, skip:]
+        return x[:, x.shape[1] - s.ids.shape[1]:]
 
     def words(self, hidden):
         """Scores of the words that captions say, [..,said]: the table's first rows, tied."""
@@ -208,3 +224,11 @@ def sequence(texts, tags, cells, forward=False):
 def captions(texts, tags, cells):
     """`sequence` of captions."""
     return sequence(texts, tags, cells, forward=True)
+
+
+def scored(texts, tags, cells, said):
+    """(`captions` of whole texts, from their first token to [SEP]; the word that follows at each place [B,L]: 0 at tags and
+    for words that captions never say, which are not scored)."""
+    s = captions([[t[:-1] for t in row] for row in texts], tags, cells)
+    following = padded([[0] * len(tag) + [i for t in row for i in t[1:]] for row, tag in zip(texts, tags)], 0)
+    return s, torch.where(following < said, following, 0)

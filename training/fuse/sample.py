@@ -2,7 +2,6 @@
 Must not know what the captions are for.
 """
 import torch
-import torch.nn.functional as F
 
 from . import model as layout
 from .words import SEP, SPECIAL
@@ -21,11 +20,6 @@ def unsaid(words, language, said):
     return out
 
 
-def _heads(layer, x):
-    """Query, key, value of x [.., width] as [.., heads, width/heads]."""
-    return [layer.attention["self"][m](x).unflatten(-1, (layer.heads, -1)) for m in ("query", "key", "value")]
-
-
 def _drawn(p):
     """One of each row's classes; `torch.multinomial` makes a random number for every class."""
     sums = p.cumsum(1)
@@ -33,33 +27,30 @@ def _drawn(p):
 
 
 class Writer:
-    """Captions of pictures [B], `count` of each, growing word by word: what is seen of a picture is computed once, and
+    """Captions of pictures [B], several of each, growing word by word: what is seen of a picture is computed once, and
     keys and values of the words so far are kept."""
 
     @torch.no_grad()
-    def __init__(self, model, tags, cells, count):
+    def __init__(self, model, tags, cells):
         seen = layout.captions([[] for _ in tags], tags, cells)
-        self.model, self.count, self.step, e = model, count, 0, model.bert["embeddings"]
-        self.kinds, self.layers = e["token_type_embeddings"].weight, model.bert["encoder"]["layer"]
-        x = e["LayerNorm"](e["word_embeddings"](seen.ids) + e["position_embeddings"](seen.positions) + self.kinds[seen.kinds])
-        x = torch.cat([model.bert["img_embeddings"](cells, self.kinds[layout.TAGS]), x], 1)
+        self.model, self.step, self.layers = model, 0, model.bert["encoder"]["layer"]
+        x = model.first(seen)
         shown = torch.cat([torch.ones(len(tags), cells.shape[1], dtype=torch.bool), seen.part == 0], 1)
         self.hidden, self.shown = torch.zeros(shown.shape).masked_fill(~shown, -1e9)[:, None, None], shown.shape[1]
         mask, self.pictures = seen.mask(), []
         for layer in self.layers:
-            _, key, value = _heads(layer, x)
-            self.pictures.append((key.permute(0, 2, 3, 1), value.permute(0, 2, 1, 3)))
+            _, key, value = layer.split(x)
+            self.pictures.append((key.transpose(2, 3), value))
             x = layer(x, mask)
         self.own = [None] * len(self.layers)
 
     @torch.no_grad()
     def next(self, last, parents=None):
-        """Scores [B,count,said] after the words `last` [B,count], each of which goes on from row `parents` [B,count]."""
-        e = self.model.bert["embeddings"]
-        x = e["LayerNorm"](e["word_embeddings"](last) + e["position_embeddings"].weight[self.step] + self.kinds[layout.WORDS])
+        """Scores [B,K,said] after the words `last` [B,K], each of which goes on from row `parents` [B,K]."""
+        x = self.model.told(last, torch.full_like(last, self.step), torch.full_like(last, layout.WORDS))
         for i, (layer, (key, value)) in enumerate(zip(self.layers, self.pictures)):
-            q, new, told = (h.permute(0, 2, 1, 3) for h in _heads(layer, x))  # [B,H,K,d]
-            past, said = new[:, :, :, None], told[:, :, :, None]              # [B,H,K,t,d]
+            q, new, told = layer.split(x)                         # [B,H,K,d]
+            past, said = new[:, :, :, None], told[:, :, :, None]  # [B,H,K,t,d]
             if self.own[i] is not None:
                 kept = self.own[i]
                 if parents is not None:
@@ -69,8 +60,7 @@ class Writer:
             scores = torch.cat([q @ key + self.hidden, (past @ q[..., None])[..., 0]], 3) / q.shape[-1] ** 0.5
             part = scores.softmax(-1)
             got = part[..., :self.shown] @ value + (part[..., None, self.shown:] @ said)[..., 0, :]
-            x = layer.attention["output"]["LayerNorm"](x + layer.attention["output"]["dense"](got.permute(0, 2, 1, 3).flatten(2)))
-            x = layer.output["LayerNorm"](x + layer.output["dense"](F.gelu(layer.intermediate["dense"](x))))
+            x = layer.taken(x, got)
         self.step += 1
         return self.model.words(x)
 
@@ -78,7 +68,7 @@ class Writer:
 def captions(model, tags, cells, start, count, barred):
     """`count` captions of each picture, drawn from the model's own probabilities at `HEAT`: [[ids]] with their [SEP] but for
     those that found no end."""
-    writer, b = Writer(model, tags, cells, count), len(tags)
+    writer, b = Writer(model, tags, cells), len(tags)
     last, out, live = torch.full((b, count), start), [], torch.ones(b, count, dtype=torch.bool)
     for t in range(LONGEST):
         scores = writer.next(last) / HEAT + barred
@@ -95,7 +85,7 @@ def captions(model, tags, cells, start, count, barred):
 def likeliest(model, tags, cells, start, barred, beam=3, longest=30):
     """Beam search as the Rust program does it: of each picture the sentences that ended, [[(ids without the end, log p,
     tokens counted)]], those of highest log p a token first; where none ended, what was there."""
-    writer, b = Writer(model, tags, cells, beam), len(tags)
+    writer, b = Writer(model, tags, cells), len(tags)
     last, parents = torch.full((b, beam), start), None
     # All but one of the first row's copies are out of the race.
     live = [[([], 0.0)] + [([], -1e9)] * (beam - 1) for _ in range(b)]

@@ -65,7 +65,7 @@ def told_apart(model, scores, written, following, own):
     the photo makes it as a caption; the head is also asked of each pair by itself."""
     at, texts = following > 0, own.shape[2]
     words = F.cross_entropy(model.words(model(written)[at]), following[at], reduction="none")
-    pair = (torch.arange(len(following))[:, None] * texts + written.part - 1)[at]
+    pair = written.owners(texts)[at]
     told = -torch.zeros(own.numel()).index_add(0, pair, words).view(own.shape)
     odds = (scores[:, 1] - scores[:, 0]).view(own.shape)
     each = F.cross_entropy(scores, own.flatten().long())
@@ -81,11 +81,10 @@ def praised(model, words, language, tags, cells, cider, references, count):
     said = lambda ids: plain(words.text([i for i in ids if i != SEP]), language) + ["<cut>"] * (ids[-1] != SEP)
     worth = torch.tensor([[cider.score(said(ids), known) for ids in row] for row, known in zip(drawn, references)])
     better = (worth - worth.mean(1, keepdim=True)) / worth.std().clamp(min=1e-3)
-    s = layout.captions([[[START[language], *ids[:-1]] for ids in row] for row in drawn], tags, cells)
-    following = layout.padded([[0] * len(tag) + [i for ids in row for i in ids] for row, tag in zip(drawn, tags)], 0)
+    s, following = layout.scored([[[START[language], *ids] for ids in row] for row in drawn], tags, cells, model.shape.said)
     at = following > 0
     words_each = F.cross_entropy(model.words(model(s)[at]) / sample.HEAT + barred, following[at], reduction="none")
-    pair = (torch.arange(len(tags))[:, None] * count + s.part - 1)[at]
+    pair = s.owners(count)[at]
     model.train()
     return (better.flatten()[pair] * words_each).sum() / len(pair), worth.mean().item(), worth.numel()
 
