@@ -160,8 +160,11 @@ class SmallSeen:
         self._cells, self.scores = torch.rand(count, 9, 96, generator=g), 6 * torch.randn(count, 1000, generator=g)
         self.vectors, self.prototypes = torch.randn(count, 8, generator=g), torch.rand(1000, 96, generator=g)
 
+    def has_mirrored(self, photo):
+        return photo < 8
+
     def cells(self, photos, flip=None):
-        return self._cells[list(photos)].clone()
+        return torch.stack([self._cells[p].flip(0) if f else self._cells[p] for p, f in zip(photos, flip or [False] * len(photos))])
 
 
 class Batches(unittest.TestCase):
@@ -223,10 +226,16 @@ class Batches(unittest.TestCase):
             self.assertFalse(s.forward)
 
     def test_a_caption_is_praised_for_what_people_say_of_the_picture(self):
-        language, tags, cells, cider, known, count = self.maker.batch("scst", 3)
-        self.assertEqual((len(tags), len(cells), count), (3, 3, 5))
-        for references in known:
-            self.assertTrue(references)
+        language, tags, cells, worths, count = self.maker.batch("scst", 3)
+        self.assertEqual((len(tags), len(cells), len(worths), count), (3, 3, 3, 5))
+        for worth in worths:
+            self.assertEqual(len(worth.references), len(worth.captions))
+            self.assertGreater(worth.of(worth.captions[0]), worth.of(worth.captions[0][:-1]))
+
+    def test_of_a_mirrored_photo_the_other_side_is_asked(self):
+        self.assertEqual(batches.other_side("what is left of the bright lamp on the right"), "what is right of the bright lamp on the left")
+        self.assertEqual(batches.other_side("左边的狗在右边吗"), "右边的狗在左边吗")
+        self.assertTrue(batches.has_side("on the left") and not batches.has_side("upright"))
 
     def test_what_is_held_out_is_never_in_a_batch(self):
         asked = [q.photo for kinds in self.maker.asked.values() for kind in kinds for q in kind]
@@ -236,7 +245,7 @@ class Batches(unittest.TestCase):
         noun, c = "dog", 360
         self.assertEqual(self.maker._swap("A dog runs .", "en", (noun, c), True), "An otter runs .")
         draw = random.Random(4)
-        plain, mixed = self.maker.seen.cells([0])[0], self.maker._cells([0], [(noun, c)], draw)[0]
+        plain, mixed = self.maker.seen.cells([0])[0], self.maker._cells([0], [(noun, c)], draw, [False])[0]
         row = self.maker.seen.prototypes[c]
         self.assertLess((mixed - row).norm(), (plain - row).norm())
 
@@ -273,12 +282,12 @@ class Praise(unittest.TestCase):
     def test_what_is_praised_is_said_more_often(self):
         """A judge who likes one word: captions hold it more and more often."""
         model, words, _ = golden.small()
-        judge = mock.Mock(score=lambda said, _: said.count("dog") / len(said))
+        judge = mock.Mock(of=lambda said: said.count("dog") / len(said))
         cells, worth = torch.rand(2, 9, 96, generator=torch.Generator().manual_seed(3)), []
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
         for step in range(30):
             torch.manual_seed(step)
-            loss, shown, count = train.praised(model, words, "en", [[], []], cells, judge, [[], []], 8)
+            loss, shown, count = train.praised(model, words, "en", [[], []], cells, [judge] * 2, 8)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -323,6 +332,17 @@ class Figures(unittest.TestCase):
         mine = reward.Cider([[t.split() for t in v] for v in said.values()])
         for k, right in zip(said, each):
             self.assertAlmostEqual(mine.score(got[k].split(), [mine.vector(t.split()) for t in said[k]]), right, places=6)
+
+    def test_what_a_sentence_is_worth(self):
+        people = [t.split() for t in ("a black dog runs on the grass", "the dog chases a red ball")]
+        worth = reward.Worth(reward.Cider([people, [["a", "red", "car"]]]), people)
+        of = [worth.bleu4(t.split()) for t in ("a black dog runs on the grass", "a black dog runs", "a black dog runs on the", "grass the on runs dog black a", "snow")]
+        self.assertAlmostEqual(of[0], 1.0)
+        self.assertTrue(of[0] > of[2] > of[1] > of[3] > of[4], of)
+        # Three of four words are right (one is the end), one of three pairs, and nothing longer; one is added to all but the words.
+        one = reward.Worth(worth.cider, [["a", "dog", "sits"]])
+        self.assertAlmostEqual(one.bleu4(["a", "cat", "sits"]), (3 / 4 * 2 / 4 * 1 / 3 * 1 / 2) ** 0.25)
+        self.assertAlmostEqual(worth.of(people[0]), worth.cider.score(people[0], worth.references) + 1.0)
 
     def test_cells_and_tags(self):
         grid = torch.arange(81.0)[None, :, None]

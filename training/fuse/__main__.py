@@ -42,7 +42,7 @@ def run(o, log):
     corpus = data.Corpus(o.datasets, o.photos)
     log(f"{len(corpus.photos)} photos, {len(corpus.asked)} questions, {sum(map(len, corpus.free.values()))} photos' captions without them")
     tower = features.Tower(o.align, o.cache)
-    seen = features.Seen(tower, corpus.photos, o.side, o.cache, log, ("flickr8k_train", "cocoqa") if o.mirror else ())
+    seen = features.Seen(tower, corpus.photos, o.side, o.cache, log, ("flickr8k_train", "cocoqa", "daquar") if o.mirror else ())
     vocabulary = words.cached(o.cache, o.words, o.align, *texts(corpus))
     hard = negatives(corpus, seen, tower, o, log)
     names = data.answers(corpus.questions(training=True))

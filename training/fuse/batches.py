@@ -5,6 +5,7 @@ Several texts stand beside each picture, which is then computed once for all of 
 about one length, so that little is computed for padding. Must not know the model's parts beyond how a sequence is laid out.
 """
 import random
+import re
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from . import model, swap
 from .data import LANGUAGES, is_clumsy
 from .features import tags as probable
-from .reward import Cider, plain
+from .reward import Cider, Worth, plain
 from .words import CLS, SEP, START
 
 # So many batches' worth of samples are drawn, and one batch of like lengths taken from them.
@@ -37,10 +38,13 @@ class Mix:
     free: float = 0.08      # caption batches without a picture
     swapped: float = 0.2    # samples whose noun is swapped
     chinese: float = 0.22
+    chinese_praised: float = 0.1
+    chinese_shapes: float = 0.5   # of easy-VQA
     translated: float = 0.5  # Chinese captions that are machine translations
     threshold: float = 0.1  # of a class's probability, to be a tag
     untagged: float = 0.1   # samples whose tags are left out
-    sources: tuple = (("rules", 0.25), ("cocoqa", 0.15), ("daquar", 0.3), ("easy-vqa", 0.3))
+    covered: float = 0.15   # cells of a question's photo that are not shown
+    sources: tuple = (("rules", 0.25), ("cocoqa", 0.2), ("daquar", 0.25), ("easy-vqa", 0.3))
 
 
 class Maker:
@@ -110,7 +114,7 @@ class Maker:
                 rows.append((draw.sample(captions, min(m.captions, len(captions))), draw.sample(found + extra, len(found + extra)), None, None))
         rows = [([self.caption_ids(t, language) for t in said], self.tag_ids(tags, language), p, change) for said, tags, p, change in rows]
         rows = _alike(rows, lambda r: sum(map(len, r[0])) + len(r[1]), m.photos, draw)
-        cells = self._cells([r[2] for r in rows], [r[3] for r in rows], draw, mirror=True) if pictured else None
+        cells = self._cells([r[2] for r in rows], [r[3] for r in rows], draw, self._mirrors(rows, draw)) if pictured else None
         return model.scored([r[0] for r in rows], [r[1] for r in rows], cells, self.words.said)
 
     def _said(self, photo, language):
@@ -139,8 +143,8 @@ class Maker:
     # Pictures whose captions the model writes itself, with what people wrote to judge them by.
 
     def scst(self, draw):
-        """(language, tags, cells, `Cider`, references of each picture, how many captions to draw)."""
-        m, language, rows = self.mix, "zh" if draw.random() < self.mix.chinese else "en", []
+        """(language, tags, cells, what captions of each picture are worth, how many captions to draw)."""
+        m, language, rows = self.mix, "zh" if draw.random() < self.mix.chinese_praised else "en", []
         cider = self.cider(language)
         for p in draw.sample(self.photographed, m.praised):
             tags, change = self._shown(p, draw)
@@ -149,9 +153,9 @@ class Maker:
             swapped = [t for t in (self._swap(t, language, change, exact) for t in said) if t] if change else []
             if not swapped:
                 tags, change = self._tags(p, draw), None
-            rows.append((self.tag_ids(tags, language), p, change, [cider.vector(plain(t, language)) for t in swapped or said]))
-        cells = self._cells([r[1] for r in rows], [r[2] for r in rows], draw, mirror=True)
-        return language, [r[0] for r in rows], cells, cider, [r[3] for r in rows], m.drawn
+            rows.append((self.tag_ids(tags, language), p, change, Worth(cider, [plain(t, language) for t in swapped or said])))
+        cells = self._cells([r[1] for r in rows], [r[2] for r in rows], draw, self._mirrors(rows, draw))
+        return language, [r[0] for r in rows], cells, [r[3] for r in rows], m.drawn
 
     def cider(self, language):
         if language not in self._cider:
@@ -177,9 +181,14 @@ class Maker:
         noun, c = change
         return swap.replaced(text, language, noun, self.classes.noun(c, language, exact))
 
-    def _cells(self, photos, changes, draw, mirror=False):
+    @staticmethod
+    def _mirrors(rows, draw):
+        """Every second picture is mirrored."""
+        return [draw.random() < 0.5 for _ in rows]
+
+    def _cells(self, photos, changes, draw, mirrors):
         """Cells; those of a swapped noun are mixed toward the new class's row of the classifier."""
-        cells = self.seen.cells(photos, [mirror and draw.random() < 0.5 for _ in photos])
+        cells = self.seen.cells(photos, mirrors)
         g = torch.Generator().manual_seed(draw.randrange(1 << 31))
         for row, change in zip(cells, changes):
             if change:
@@ -199,7 +208,7 @@ class Maker:
             texts = [t for p in photos for t in self._own(p, language, draw)]
             groups.append([(texts, self.tag_ids(self._tags(p, draw), language), p, language) for p in photos])
         rows = [r for g in _alike(groups, lambda g: sum(map(len, g[0][0])), m.groups, draw) for r in g]
-        tags, cells = [r[1] for r in rows], self._cells([r[2] for r in rows], [None] * len(rows), draw, mirror=True)
+        tags, cells = [r[1] for r in rows], self._cells([r[2] for r in rows], [None] * len(rows), draw, self._mirrors(rows, draw))
         told = [[self.caption_ids(t, r[3]) for t in r[0]] for r in rows]
         read = model.sequence([[self.text_ids(t) for t in r[0]] for r in rows], tags, cells)
         written, following = model.scored(told, tags, cells, self.words.said)
@@ -230,19 +239,27 @@ class Maker:
             # Each kind as often as another, but for their size.
             kinds = self.asked[source]
             first = draw.choice(draw.choices(kinds, [len(k) ** 0.5 for k in kinds])[0])
-            language = "zh" if first.chinese and draw.random() < self.mix.chinese else "en"
+            language = "zh" if first.chinese and draw.random() < (self.mix.chinese_shapes if source == "easy-vqa" else self.mix.chinese) else "en"
             others = [q for q in self.of_photo[source, first.photo] if q is not first]
             asked, tags, change = [first, *draw.sample(others, min(len(others), self.mix.texts - 1))], self._tags(first.photo, draw), None
             texts = [(self._question(q.text(language), draw), draw.choice([a for a in q.answers if a in self.answer])) for q in asked]
             if source == "rules" and draw.random() < self.mix.swapped:
                 tags, texts, change = self._swapped(asked, texts, language, tags, draw)
-            rows.append(([(self.text_ids(t), self.answer[a]) for t, a in texts], self.tag_ids(tags, language), first.photo, change))
+            mirror = self.seen.has_mirrored(first.photo) and draw.random() < 0.5 and not any(has_side(a) for _, a in texts)
+            if mirror:
+                texts = [(other_side(t), a) for t, a in texts]
+            rows.append(([(self.text_ids(t), self.answer[a]) for t, a in texts], self.tag_ids(tags, language), first.photo, change, mirror))
         return self._asked(rows, draw)
 
     def _asked(self, rows, draw):
-        """A batch of [([(ids, class)], tags, photo, change)]."""
+        """A batch of [([(ids, class)], tags, photo, change, mirrored)]."""
         rows = _alike(rows, lambda r: sum(len(t) for t, _ in r[0]) + len(r[1]), self.mix.pictures, draw)
-        s = model.sequence([[t for t, _ in r[0]] for r in rows], [r[1] for r in rows], self._cells([r[2] for r in rows], [r[3] for r in rows], draw))
+        cells = self._cells([r[2] for r in rows], [r[3] for r in rows], draw, [r[4] for r in rows])
+        g = torch.Generator().manual_seed(draw.randrange(1 << 31))
+        # A drawn shape lies in one cell or two; photos have more to go by.
+        taken = torch.tensor([self.mix.covered * self.seen.has_mirrored(r[2]) for r in rows])
+        cells[torch.rand(cells.shape[:2], generator=g) < taken[:, None]] = 0
+        s = model.sequence([[t for t, _ in r[0]] for r in rows], [r[1] for r in rows], cells)
         return s, torch.tensor([target for r in rows for _, target in r[0]])
 
     def _question(self, text, draw):
@@ -270,6 +287,19 @@ class Maker:
             return tags, texts, None
         kept = [k for k in self.tagged[photo] if self.classes.general[k][0] != noun]
         return [c, *kept][:3], out, change
+
+
+SIDES = {"left": "right", "right": "left", "左": "右", "右": "左"}
+SIDE = re.compile(r"\b(?:left|right)\b|[左右]")
+
+
+def has_side(text):
+    return bool(SIDE.search(text))
+
+
+def other_side(text):
+    """What a question about a photo says of its mirror image."""
+    return SIDE.sub(lambda m: SIDES[m[0]], text)
 
 
 def _alike(rows, length, count, draw):

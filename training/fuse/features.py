@@ -102,12 +102,15 @@ class Seen:
     def _all(self, count, name):
         return torch.from_numpy(np.stack([self.sets[self.of[i][0], False][name][self.of[i][1]] for i in range(count)]).astype(np.float32))
 
+    def has_mirrored(self, photo):
+        return (self.of[photo][0], True) in self.sets
+
     def cells(self, photos, flip=None):
         """[B,C,1280] f32; where `flip[b]`, of the mirrored photo if there is one."""
         out = []
         for b, photo in enumerate(photos):
             source, row = self.of[photo]
-            mirrored = bool(flip is not None and flip[b] and (source, True) in self.sets)
+            mirrored = bool(flip is not None and flip[b] and self.has_mirrored(photo))
             out.append(self.sets[source, mirrored]["cells"][row])
         return torch.from_numpy(np.stack(out).astype(np.float32))
 

@@ -1,9 +1,10 @@
-"""What a written caption is worth: CIDEr-D (Vedantam et al. 2015, as pycocoevalcap counts it) against the captions that
-people wrote, with the end of the sentence as a word, so that one that breaks off pays nothing. Knows words, no tensors.
+"""What a written caption is worth: CIDEr-D (Vedantam et al. 2015, as pycocoevalcap counts it) and BLEU-4 of the one sentence
+against the captions that people wrote, with the end of the sentence as a word, so that one that breaks off pays nothing. Knows words, no tensors.
 """
 import math
 import re
 from collections import Counter
+from dataclasses import dataclass
 
 END, ORDERS, SIGMA, SCALE = "<end>", 4, 6.0, 10.0
 
@@ -45,3 +46,34 @@ class Cider:
             near = math.exp(-((length - of) ** 2) / (2 * SIGMA ** 2))
             total += near * sum(l / (a * b) for l, a, b in zip(like, norms, others) if a and b) / ORDERS
         return SCALE * total / max(1, len(references))
+
+
+@dataclass
+class Worth:
+    """What captions of one picture are worth beside `captions`, those that people wrote, in words: CIDEr-D, and `bleu` times BLEU-4."""
+
+    cider: Cider
+    captions: list
+    bleu: float = 1.0
+
+    def __post_init__(self):
+        self.references, self.most = [self.cider.vector(c) for c in self.captions], Counter()
+        for c in self.captions:
+            self.most |= grams([*c, END])
+
+    def of(self, words):
+        return self.cider.score(words, self.references) + self.bleu * self.bleu4(words)
+
+    def bleu4(self, words):
+        """BLEU-4 (Papineni et al. 2002), with one added to the counts of all but single words (Lin and Och 2004): a sentence has few n-grams."""
+        said = grams([*words, END])
+        right, made = [0] * ORDERS, [0] * ORDERS
+        for g, count in said.items():
+            made[len(g) - 1] += count
+            right[len(g) - 1] += min(count, self.most[g])
+        if not right[0]:
+            return 0.0
+        shares = [(r + (n > 0)) / (m + (n > 0)) for n, (r, m) in enumerate(zip(right, made))]
+        length = len(words) + 1
+        nearest = min((len(c) + 1 for c in self.captions), key=lambda of: (abs(of - length), of))
+        return math.exp(min(0.0, 1 - nearest / length) + sum(map(math.log, shares)) / ORDERS)

@@ -36,7 +36,7 @@ class Settings:
     average: float = 0.999
     shares: tuple = (0.5, 0.15, 0.35, 0.0)   # of TASKS
     late: float = 0.74                      # from this part of the run on, others
-    late_shares: tuple = (0.08, 0.12, 0.25, 0.55)
+    late_shares: tuple = (0.06, 0.12, 0.22, 0.6)
 
 
 def loss_of(model, task, batch, words, smoothing):
@@ -72,14 +72,14 @@ def told_apart(model, scores, written, following, own):
     return each + sum(-by.log_softmax(1)[own].mean() for by in (odds, told)) + 0.5 * words[own.flatten()[pair]].mean()
 
 
-def praised(model, words, language, tags, cells, cider, references, count):
-    """Self-critical training (Rennie et al. 2017): captions drawn by the model itself become likelier the more their
-    CIDEr-D is above that of the others of the same picture (Luo 2020). The log shows the mean CIDEr-D."""
+def praised(model, words, language, tags, cells, worths, count):
+    """Self-critical training (Rennie et al. 2017): captions drawn by the model itself become likelier the more they are
+    worth (`reward.Worth`) above the others of the same picture (Luo 2020). The log shows what they are worth on average."""
     model.eval()
     barred = sample.unsaid(words, language, model.shape.said)
     drawn = sample.captions(model, tags, cells, START[language], count, barred)
     said = lambda ids: plain(words.text([i for i in ids if i != SEP]), language) + ["<cut>"] * (ids[-1] != SEP)
-    worth = torch.tensor([[cider.score(said(ids), known) for ids in row] for row, known in zip(drawn, references)])
+    worth = torch.tensor([[of.of(said(ids)) for ids in row] for row, of in zip(drawn, worths)])
     better = (worth - worth.mean(1, keepdim=True)) / worth.std().clamp(min=1e-3)
     s, following = layout.scored([[[START[language], *ids] for ids in row] for row in drawn], tags, cells, model.shape.said)
     at = following > 0
