@@ -344,6 +344,21 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(one.bleu4(["a", "cat", "sits"]), (3 / 4 * 2 / 4 * 1 / 3 * 1 / 2) ** 0.25)
         self.assertAlmostEqual(worth.of(people[0]), worth.cider.score(people[0], worth.references) + 1.0)
 
+    def test_a_caption_is_borne_out_by_its_rare_words(self):
+        people = [[["a", "dog", "sleeps"], ["a", "dog"]], [["a", "cat", "runs"]]]
+        rare = evaluate.rarity(people)
+        self.assertEqual(rare("a"), 0.0)
+        self.assertAlmostEqual(evaluate.borne_out(["a", "dog", "runs"], people[0], rare), 0.5)
+        self.assertEqual([evaluate.borne_out(c, people[0], rare) for c in (["a"], [])], [0.0, 0.0])
+
+    def test_trust_follows_what_was_right(self):
+        g = torch.Generator().manual_seed(1)
+        found = torch.randn(400, 2, generator=g)
+        right = (0.5 * found[:, 0] + 2.0 * found[:, 1] - 0.3).sigmoid()
+        trust = evaluate.Trust.fitted(found, right)
+        torch.testing.assert_close(torch.tensor([trust.said, trust.near, trust.bias]), torch.tensor([0.5, 2.0, -0.3]), atol=0.01, rtol=0)
+        self.assertLess((trust.share(found) - right).abs().max(), 0.01)
+
     def test_cells_and_tags(self):
         grid = torch.arange(81.0)[None, :, None]
         self.assertEqual(pooled(grid, 3)[0, 0, 0], grid.reshape(9, 9)[:3, :3].mean())

@@ -92,8 +92,24 @@ impl SavedState {
 
     /// Writes the files, each whole or not at all.
     pub fn store(&self, paths: &Paths) -> io::Result<()> {
-        // First what a person typed.
-        let mut unsaved = all_unsaved(paths).or_else(|_| set_aside(&unsaved_file(paths)).map(|()| Unsaved::new()))?;
+        // First what a person typed; if that fails the rest is written all the same.
+        let typed = self.store_unsaved(paths);
+        self.settings.save(&paths.settings())?;
+        write_json(&window_file(paths), &self.window)?;
+        typed
+    }
+
+    fn store_unsaved(&self, paths: &Paths) -> io::Result<()> {
+        let mut unsaved = match all_unsaved(paths) {
+            Ok(unsaved) => unsaved,
+            Err(_) if self.window.unsaved.is_empty() => return Ok(()),
+            // Damaged; whatever else keeps it from being read may pass.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+                set_aside(&unsaved_file(paths))?;
+                Unsaved::new()
+            }
+            Err(error) => return Err(error),
+        };
         let before = match &self.window.unsaved[..] {
             [] => unsaved.remove(&key(&self.library)),
             own => unsaved.insert(key(&self.library), own.to_vec()),
@@ -101,8 +117,7 @@ impl SavedState {
         if before.as_deref().unwrap_or_default() != self.window.unsaved {
             write_json(&unsaved_file(paths), &unsaved)?;
         }
-        self.settings.save(&paths.settings())?;
-        write_json(&window_file(paths), &self.window)
+        Ok(())
     }
 }
 
@@ -201,12 +216,22 @@ mod tests {
         // A file that cannot be read is not written over.
         std::fs::write(unsaved_file(&paths), b"{\xff").unwrap();
         assert!(SavedState::load(&paths, &there).window.unsaved.is_empty());
+        // Who has nothing to write leaves it where it is.
+        saved.store(&paths).unwrap();
+        assert_eq!(std::fs::read(unsaved_file(&paths)).unwrap(), b"{\xff");
         other.store(&paths).unwrap();
         assert_eq!(SavedState::load(&paths, &there).window.unsaved[0].1, "a hill");
         assert_eq!(std::fs::read(unsaved_file(&paths).with_extension("unreadable-1.json")).unwrap(), b"{\xff");
 
-        // Of a version that had one list for all.
+        // What cannot be read for now is not touched, and the rest is written.
         std::fs::remove_file(unsaved_file(&paths)).unwrap();
+        std::fs::create_dir(unsaved_file(&paths)).unwrap();
+        std::fs::remove_file(window_file(&paths)).unwrap();
+        other.store(&paths).unwrap_err();
+        assert!(unsaved_file(&paths).is_dir() && window_file(&paths).exists());
+        std::fs::remove_dir(unsaved_file(&paths)).unwrap();
+
+        // Of a version that had one list for all.
         let old = serde_json::json!({ "unsaved": other.window.unsaved });
         std::fs::write(window_file(&paths), old.to_string()).unwrap();
         assert_eq!(SavedState::load(&paths, &here).window.unsaved[0].1, "a hill");

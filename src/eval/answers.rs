@@ -99,18 +99,18 @@ fn chinese_number(word: &str) -> Option<String> {
 }
 
 /// Expected calibration error, 0..1, over ten bins of equal width (Naeini et al. 2015):
-/// how far probability and share of right answers lie apart. `answers`: probability, right.
-pub fn calibration_error(answers: &[(f32, bool)]) -> f64 {
+/// how far probability and what was right lie apart. `answers`: probability, and how much was right, 0..1.
+pub fn calibration_error(answers: &[(f32, f64)]) -> f64 {
     const BINS: usize = 10;
-    let mut bins = [(0.0, Tally::default()); BINS];
+    let mut bins = [(0.0, 0.0); BINS];
     for &(probability, right) in answers {
         let probability = f64::from(probability).clamp(0.0, 1.0);
-        let (sum, tally) = &mut bins[((probability * BINS as f64) as usize).min(BINS - 1)];
+        let (sum, all_right) = &mut bins[((probability * BINS as f64) as usize).min(BINS - 1)];
         // Not a number is no confidence.
         *sum += if probability.is_nan() { 0.0 } else { probability };
-        tally.add(right);
+        *all_right += right;
     }
-    let apart: f64 = bins.iter().map(|(sum, tally)| (sum - tally.right as f64).abs()).sum();
+    let apart: f64 = bins.iter().map(|(sum, right)| (sum - right).abs()).sum();
     apart / answers.len().max(1) as f64
 }
 
@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn calibration_by_hand() {
         // Four answers at 0.75, three of them right; two at 0.95, none right.
-        let answers = [(0.75, true), (0.75, true), (0.75, true), (0.75, false), (0.95, false), (0.95, false)];
+        let answers = [(0.75, 1.0), (0.75, 1.0), (0.75, 1.0), (0.75, 0.0), (0.95, 0.0), (0.95, 0.0)];
         assert!((calibration_error(&answers) - 1.9 / 6.0).abs() < 1e-6);
         assert_eq!(calibration_error(&[]), 0.0);
-        assert_eq!(calibration_error(&[(1.0, true), (f32::NAN, false)]), 0.0);
+        assert_eq!(calibration_error(&[(1.0, 1.0), (f32::NAN, 0.0)]), 0.0);
         let mut tally = Tally::default();
         assert_eq!(tally.accuracy(), 0.0);
         [true, false, true, true].into_iter().for_each(|right| tally.add(right));
@@ -165,10 +165,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn between_accuracy_and_one(answers in prop::collection::vec((0f32..=1.0, any::<bool>()), 1..60)) {
+        fn between_accuracy_and_one(answers in prop::collection::vec((0f32..=1.0, 0f64..=1.0), 1..60)) {
             let n = answers.len() as f64;
             let mean = answers.iter().map(|(p, _)| f64::from(*p)).sum::<f64>() / n;
-            let accuracy = answers.iter().filter(|(_, right)| *right).count() as f64 / n;
+            let accuracy = answers.iter().map(|(_, right)| right).sum::<f64>() / n;
             let error = calibration_error(&answers);
             // Bins can only hide differences from each other, never the one of the whole.
             prop_assert!(error <= 1.0 && error >= (mean - accuracy).abs() - 1e-9);

@@ -75,6 +75,29 @@ pub fn cider(all: &[Described]) -> f64 {
     all.iter().map(of_one).sum::<f64>() / all.len().max(1) as f64
 }
 
+/// Of each caption the share of its words, each by its rarity, that its references have, too, 0..1. A word that
+/// the references of all pictures have weighs nothing.
+pub fn borne_out(all: &[Described]) -> Vec<f64> {
+    let said = |references: &[Vec<String>]| references.iter().flatten().cloned().collect::<BTreeSet<String>>();
+    let mut pictures: BTreeMap<String, usize> = BTreeMap::new();
+    for Described { references, .. } in all {
+        for word in said(references) {
+            *pictures.entry(word).or_default() += 1;
+        }
+    }
+    let rarity = |word: &str| (all.len() as f64 / pictures.get(word).copied().unwrap_or(0).max(1) as f64).ln();
+    let of_one = |Described { caption, references }: &Described| {
+        let known = said(references);
+        let (mut right, mut whole) = (0.0, 0.0);
+        for word in caption {
+            whole += rarity(word);
+            right += if known.contains(word) { rarity(word) } else { 0.0 };
+        }
+        if whole > 0.0 { right / whole } else { 0.0 }
+    };
+    all.iter().map(of_one).collect()
+}
+
 /// A sentence as weights of its runs of words.
 struct Vector<'a> {
     weights: [BTreeMap<&'a [String], f64>; N],
@@ -161,6 +184,21 @@ mod tests {
         prop::collection::vec(one.prop_map(|(caption, references)| Described { caption, references }), 1..6)
     }
 
+    #[test]
+    fn borne_out_by_hand() {
+        let all = [
+            described("a dog runs", &["a dog sleeps", "a dog"]),
+            described("a dog runs", &["a cat runs"]),
+            described("a", &["a bird"]),
+            described("", &["a bird"]),
+        ];
+        // "a" is said of all four; "dog" and "runs" of one each.
+        let shares = borne_out(&all);
+        assert!((shares[0] - 0.5).abs() < 1e-9 && (shares[1] - 0.5).abs() < 1e-9, "{shares:?}");
+        assert_eq!(shares[2..], [0.0, 0.0]);
+        assert_eq!(borne_out(&[]), [0.0; 0]);
+    }
+
     proptest! {
         #[test]
         fn bounded_and_blind_to_order(all in set()) {
@@ -172,6 +210,7 @@ mod tests {
             turned.iter_mut().for_each(|d| d.references.reverse());
             prop_assert!(bleu(&turned).iter().zip(b).all(|(t, b)| (t - b).abs() < 1e-12));
             prop_assert!((cider(&turned) - c).abs() < 1e-9);
+            prop_assert!(borne_out(&turned).iter().all(|share| (0.0..=1.0 + 1e-9).contains(share)));
         }
 
         #[test]

@@ -8,7 +8,7 @@ mod retrieval;
 mod words;
 
 pub use answers::{ByKind, Tally, calibration_error, same_answer};
-pub use captions::{Described, bleu, cider};
+pub use captions::{Described, bleu, borne_out, cider};
 pub use matching::{auc, best_wrong, sample, text_of_another};
 pub use retrieval::{Place, Ranking, Recall, rank_images_by_texts};
 pub use words::{characters, words};

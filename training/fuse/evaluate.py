@@ -1,4 +1,5 @@
 """Figures of a trained model on what it was not trained on. The program's own `eval` has the last word."""
+import math
 import random
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -12,6 +13,10 @@ from .features import tags as probable
 from .reward import plain
 from .sample import likeliest, unsaid
 from .words import START
+
+
+# What Align's cosine counts beside a caption's mean log probability when one of a beam is picked: see training/README.md.
+PICK = 20.0
 
 
 class Eye:
@@ -38,12 +43,66 @@ class Eye:
 
 
 def written(model, eye, photos, language, beam=3, batch=32):
-    """Captions of photos by beam search."""
+    """Captions of photos as the program writes them, by beam search, of whose sentences Align picks: [(text, mean log p of a token, cosine)]."""
     out, barred = [], unsaid(eye.maker.words, language, model.shape.said)
     for at in range(0, len(photos), batch):
-        tags, cells = eye.show(photos[at:at + batch], [language] * len(photos[at:at + batch]))
-        out += [eye.maker.words.text(best[0][0]) for best in likeliest(model, tags, cells, START[language], barred, beam)]
+        some = photos[at:at + batch]
+        tags, cells = eye.show(some, [language] * len(some))
+        found = likeliest(model, tags, cells, START[language], barred, beam)
+        offers = [(p, eye.maker.words.text(ids), total / count) for p, best in zip(some, found) for ids, total, count in best]
+        near = eye.near([(p, text, language) for p, text, _ in offers])
+        best = {}
+        for (p, text, said), n in zip(offers, near):
+            if p not in best or said + PICK * n > best[p][1] + PICK * best[p][2]:
+                best[p] = text, said, n
+        out += [best[p] for p in some]
     return out
+
+
+def borne_out(caption, references, rare):
+    """The share of a caption's words that people said of the photo, too, each word by its rarity."""
+    said = set().union(*references)
+    weights = [(rare(w), w in said) for w in caption]
+    return sum(r for r, right in weights if right) / max(1e-9, sum(r for r, _ in weights))
+
+
+def rarity(photos):
+    """Of a word: the logarithm of the number of photos for each of whose captions (`photos`, in words) say it; a word that all say weighs nothing."""
+    seen = defaultdict(int)
+    for captions in photos:
+        for w in set().union(*captions):
+            seen[w] += 1
+    return lambda word: math.log(len(photos) / max(1, seen.get(word, 0)))
+
+
+@dataclass
+class Trust:
+    """What share of a caption will be borne out, told from how sure the model is of its words and how near Align finds it."""
+
+    said: float = 1.0
+    near: float = 0.0
+    bias: float = 0.0
+
+    def share(self, found):
+        """Of [N,2]: mean log p, cosine."""
+        return (found @ torch.tensor([self.said, self.near]) + self.bias).sigmoid()
+
+    @classmethod
+    def fitted(cls, found, right):
+        return cls(*logistic(found, right, torch.full((len(right),), 1 / len(right))))
+
+
+def trust(model, eye, photos, language):
+    """Fitted on every second photo and measured on the others: (of all, {mean, expected calibration error, correlation})."""
+    of = eye.maker.corpus.photos
+    people = [[plain(c, language) for c in of[p].captions[language]] for p in photos]
+    rare, made = rarity(people), written(model, eye, photos, language)
+    right = torch.tensor([borne_out(plain(text, language), c, rare) for (text, _, _), c in zip(made, people)])
+    found = torch.tensor([[said, near] for _, said, near in made])
+    told = Trust.fitted(found[::2], right[::2]).share(found[1::2])
+    return Trust.fitted(found, right), {
+        "photos": len(photos), "borne_out": round(right.mean().item(), 4), "ece": calibration(right[1::2].tolist(), told.tolist()),
+        "correlation": round(torch.corrcoef(torch.stack([told, right[1::2]]))[0, 1].item(), 3) if len(photos) > 3 else None}
 
 
 def captions(model, eye, photos, language):
@@ -51,7 +110,7 @@ def captions(model, eye, photos, language):
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     of, scored = eye.maker.corpus.photos, lambda text, language: " ".join(plain(text, language))
-    out = dict(zip(photos, written(model, eye, photos, language)))
+    out = dict(zip(photos, (text for text, _, _ in written(model, eye, photos, language))))
     right, got = {p: [scored(c, language) for c in of[p].captions[language]] for p in photos}, {p: [scored(c, language)] for p, c in out.items()}
     bleu, cider = Bleu(4).compute_score(right, got, verbose=0)[0][3], Cider().compute_score(right, got)[0]
     return {"photos": len(photos), "bleu4": round(float(bleu), 4), "cider": round(float(cider), 4), "different": len(set(out.values()))}, list(out.values())[:8]
@@ -106,20 +165,24 @@ class Judge:
     @classmethod
     def fitted(cls, true, false):
         """Logistic regression; both sides weigh the same."""
-        x = torch.cat([true, false])
-        spread = x.std(0).clamp(min=1e-3)
-        of, w = torch.cat([torch.ones(len(true)), torch.zeros(len(false))]), torch.zeros(4, requires_grad=True)
-        share = torch.cat([torch.full((len(true),), 0.5 / len(true)), torch.full((len(false),), 0.5 / len(false))])
-        optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
+        of = torch.cat([torch.ones(len(true)), torch.zeros(len(false))])
+        weigh = torch.cat([torch.full((len(true),), 0.5 / len(true)), torch.full((len(false),), 0.5 / len(false))])
+        return cls(*logistic(torch.cat([true, false]), of, weigh))
 
-        def loss():
-            optimiser.zero_grad()
-            out = (F.binary_cross_entropy_with_logits((x / spread) @ w[:3] + w[3], of, reduction="none") * share).sum()
-            out.backward()
-            return out
 
-        optimiser.step(loss)
-        return cls(*(round(v, 4) for v in (*(w[:3] / spread).tolist(), w[3].item())))
+def logistic(x, of, weigh):
+    """Logistic regression of shares `of` [N] on x [N,K], the samples weighed: K weights and the bias."""
+    spread, w = x.std(0).clamp(min=1e-3), torch.zeros(x.shape[1] + 1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss():
+        optimiser.zero_grad()
+        out = (F.binary_cross_entropy_with_logits((x / spread) @ w[:-1] + w[-1], of, reduction="none") * weigh).sum()
+        out.backward()
+        return out
+
+    optimiser.step(loss)
+    return [round(v, 4) for v in (*(w[:-1].detach() / spread).tolist(), w[-1].item())]
 
 
 def compared(model, eye, photos, language, hard, seed=3):
@@ -154,7 +217,7 @@ def answered(model, eye, asked, names, language, blind=False, batch=64):
 
 
 def calibration(right, sure, bins=10):
-    """Expected calibration error over bins of equal width."""
+    """Expected calibration error over bins of equal width; `right`: whether, or the share of, each was right."""
     right, sure = torch.tensor(right).float(), torch.tensor(sure)
     at = (sure * bins).long().clamp(max=bins - 1)
     return round(sum(abs(right[at == b].sum() - sure[at == b].sum()).item() for b in range(bins)) / len(right), 4)
@@ -197,7 +260,7 @@ def report(model, maker, names, hard, log, most=400, tower=None):
     """Every figure, at most `most` photos or questions each; the program counts (`program.py`)."""
     eye = Eye(maker, maker.mix.threshold, tower)
     val = maker.corpus.of("flickr8k_val")[:most]
-    out = {"captions": {}, "matching": {}}
+    out = {"captions": {}, "trust": {}, "matching": {}}
     found = {language: compared(model, eye, val, language, hard) for language in LANGUAGES}
     own, other, close = (torch.cat(parts) for parts in zip(*found.values()))
     # Three easy ones for each hard one: people ask about any photo, not only about those that Align found.
@@ -207,6 +270,10 @@ def report(model, maker, names, hard, log, most=400, tower=None):
     for language in LANGUAGES:
         out["captions"][language], shown = captions(model, eye, val, language)
         log(f"captions {language}: {out['captions'][language]} {shown}")
+        fitted, figures = trust(model, eye, maker.corpus.of("flickr8k_val"), language)
+        out["trust"][language] = asdict(fitted)
+        out["captions"][language] |= {"trust": figures}
+        log(f"trust {language}: {fitted} {figures}")
         out["matching"][language] = matching(judge, *found[language])
         log(f"matching {language}: {out['matching'][language]}")
     out["vqa"], out["calibration"] = vqa(model, eye, maker.corpus.questions(training=False), names, most)

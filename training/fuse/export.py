@@ -8,13 +8,12 @@ import torch
 from safetensors.torch import save_file
 
 from . import batches
+from .evaluate import PICK
 from .model import TAGS_AT
 from .swap import Classes
 from .words import POSITIONS
 
 ID, BLOCK = "lite-fuse", 32
-# What Align's cosine counts beside a caption's mean log probability when one of a beam is picked: see training/README.md.
-PICK = 20.0
 
 
 def quantised(matrix):
@@ -59,7 +58,7 @@ def config(shape, mix, metrics):
             "vocab_size": shape.rows, "max_position_embeddings": POSITIONS, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 0,
             "img_dim": shape.feature, "num_answer": shape.answers, "len_vis_input": shape.cells, "grid_side": shape.side, "written_words": shape.said,
             "max_seq_length": batches.LONGEST_TEXT, "max_seq_a_length": TAGS_AT, "max_tag_length": batches.LONGEST_TAGS, "tag_threshold": mix.threshold,
-            "unsure_below": metrics["calibration"]["unsure_below"], "match": metrics["judge"], "align_weight": metrics["align_weight"], "pick_weight": PICK}
+            "unsure_below": metrics["calibration"]["unsure_below"], "match": metrics["judge"], "align_weight": metrics["align_weight"], "pick_weight": PICK, "trust": metrics["trust"]}
 
 
 def tag_names():

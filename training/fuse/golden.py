@@ -27,7 +27,7 @@ PICTURES = [["dog", "red ball"], [], ["cat", "grass", "what the dog runs on is t
 TEXTS = ["a dog runs on the grass .", "what color is the ball ?", "狗是什么颜色的？", "", "一只 cat 在草地上跑，the ball。", "the red dog runs " * 20]
 ANSWERS = ["red", "dog", "2"]
 # What a pack's configuration takes from its figures.
-METRICS = {"calibration": {"unsure_below": 0.3}, "judge": {"head": 0.8, "gain": 0.25, "near": 0.0, "bias": -0.1}, "align_weight": 20.0}
+METRICS = {"calibration": {"unsure_below": 0.3}, "judge": {"head": 0.8, "gain": 0.25, "near": 0.0, "bias": -0.1}, "align_weight": 20.0, "trust": {}}
 # So many of the likeliest words of a step are written.
 BEST = 20
 

@@ -141,7 +141,7 @@ catalogue! {
     Confident: "Confident", "把握较大";
     HalfSure: "Fairly sure", "较有把握";
     Guess: "A guess", "猜测";
-    ConfidenceTip: "How sure the model is of its words, on average", "模型对所用词语的平均把握";
+    ConfidenceTip: "How much of it is likely right, told from how sure the model is of its words and how near the photo is to them", "根据模型对词语的把握及照片与文字的接近程度，估计其中正确的比例";
     BrokenOff: "Broken off before its end", "未写完";
     HowTitle: "How words are chosen", "选词方式";
     HowBeam: "Weigh several", "权衡多句";

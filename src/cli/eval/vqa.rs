@@ -35,7 +35,7 @@ struct Marks {
     sure: Tally,
     refused: usize,
     /// Probability of the best answer, and whether it was right.
-    answers: Vec<(f32, bool)>,
+    answers: Vec<(f32, f64)>,
     secs: f64,
 }
 
@@ -111,7 +111,7 @@ impl Marks {
             let answers = timed(&mut self.secs, || eyes.model.answer(picture, &entry.question, 1))?;
             if let Some(best) = answers.ranked.first() {
                 right = same_answer(&best.text, &entry.answer);
-                self.answers.push((best.score, right));
+                self.answers.push((best.score, f64::from(u8::from(right))));
                 log::debug!("{}: {}: {} ({})", entry.image.display(), entry.question, best.text, entry.answer);
             }
             if !answers.unsure {

@@ -3,6 +3,8 @@
 //!
 //! Must not load weights.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 
 use crate::models::ModelError;
@@ -10,6 +12,7 @@ use crate::models::bert::BertConfig;
 use crate::models::folder::ModelFolder;
 
 use super::evidence::Judge;
+use super::trust::Trust;
 
 /// What the systems do differently with one transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +129,8 @@ pub struct OwnConfig {
     /// What a cosine of the Align pack counts beside a caption's mean log probability when one of a beam is
     /// picked (Lite); 0: the likeliest is.
     pub pick_weight: f32,
+    /// How far captions can be trusted, by language (Lite).
+    pub trust: HashMap<String, Trust>,
     /// Cells a side that the tower's grid is averaged to (Lite).
     pub grid_side: usize,
     /// Words that captions say: so many first rows of the table (Lite).
@@ -158,6 +163,7 @@ impl Default for OwnConfig {
             judge: None,
             align_weight: 0.0,
             pick_weight: 0.0,
+            trust: HashMap::new(),
             grid_side: 4,
             written_words: None,
             max_tag_length: 16,

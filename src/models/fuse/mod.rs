@@ -17,6 +17,7 @@ pub mod regions;
 mod stub;
 mod system;
 pub mod transformer;
+mod trust;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -97,7 +98,8 @@ impl Default for CaptionRequest {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
     pub text: String,
-    /// Mean probability of its words, 0..1: low where the model doubts.
+    /// What share of it is likely to be borne out, 0..1; of a model that was not measured so, the mean
+    /// probability of its words.
     pub score: f32,
     /// False if the limit or a cancel ended it.
     pub ended: bool,

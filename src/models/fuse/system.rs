@@ -194,21 +194,29 @@ impl System {
     }
 
     /// Fuse writes, Align picks: of the sentences of a beam the one that is likeliest and nearest to the photo.
-    fn picked(&self, picture: &Regions, decoded: Vec<Decoded>, cancel: &CancelToken) -> (String, Decoded) {
-        let weight = self.model.config.own.pick_weight;
-        let mut offers: Vec<(String, Decoded)> =
-            decoded.into_iter().map(|decoded| (self.tokenizer.decode(&decoded.ids), decoded)).collect();
-        if let Some(eye) = self.eye.as_ref().filter(|_| weight > 0.0 && offers.len() > 1 && !cancel.is_cancelled()) {
-            let pairs: Vec<(&Regions, &str)> = offers.iter().map(|(text, _)| (picture, text.as_str())).collect();
+    fn picked(&self, picture: &Regions, decoded: Vec<Decoded>, lang: &str, cancel: &CancelToken) -> Draft {
+        let own = &self.model.config.own;
+        let trust = own.trust.get(lang);
+        let mut offers: Vec<Draft> = decoded
+            .into_iter()
+            .map(|d| Draft { text: self.tokenizer.decode(&d.ids), score: d.mean_probability(), ended: d.ended })
+            .collect();
+        let asked = trust.is_some() || own.pick_weight > 0.0 && offers.len() > 1;
+        if let Some(eye) = self.eye.as_ref().filter(|_| asked && !cancel.is_cancelled()) {
+            let pairs: Vec<(&Regions, &str)> = offers.iter().map(|offer| (picture, offer.text.as_str())).collect();
             let near = eye.closeness(&pairs).inspect_err(|error| log::debug!("the likeliest is taken: {error}"));
             if let Ok(near) = near {
-                let worth = |i: usize| offers[i].1.mean_probability().ln() + weight * near[i];
+                let worth = |i: usize| offers[i].score.ln() + own.pick_weight * near[i];
                 // The first of equals, which is the likelier.
-                let best = (0..offers.len()).rev().max_by(|&a, &b| worth(a).total_cmp(&worth(b)));
-                offers.swap(0, best.unwrap_or_default());
+                let best = (0..offers.len()).rev().max_by(|&a, &b| worth(a).total_cmp(&worth(b))).unwrap_or_default();
+                if let (Some(trust), Some(offer)) = (trust, offers.get_mut(best)) {
+                    offer.score = trust.share(offer.score, near[best]);
+                }
+                offers.truncate(best + 1);
+                offers.reverse();
             }
         }
-        offers.into_iter().next().unwrap_or_default()
+        offers.into_iter().next().unwrap_or(Draft { text: String::new(), score: 0.0, ended: false })
     }
 
     /// Each answer judged by itself, as these systems are trained, or one of all.
@@ -255,9 +263,9 @@ impl FuseModel for System {
             ..Decoding::greedy(self.special.sep, CAPTION_TOKENS)
         };
         let decoded = decode_several(&mut writing, &how, cancel, &mut |ids| sink(&self.tokenizer.decode(ids)))?;
-        let (text, decoded) = self.picked(picture, decoded, cancel);
-        sink(&text);
-        Ok(Draft { text, score: decoded.mean_probability(), ended: decoded.ended })
+        let draft = self.picked(picture, decoded, lang, cancel);
+        sink(&draft.text);
+        Ok(draft)
     }
 
     fn answer(&self, picture: &Regions, question: &str, top: usize) -> Result<Answers, ModelError> {

@@ -18,9 +18,9 @@ use crate::engine::Candidate;
 use super::super::View;
 use super::{Need, field_id, heading, unable};
 
-/// Mean probability of its words from which on a sentence is no guess.
+/// The share of a caption that is likely right from which on it is no guess.
 const CONFIDENT: f32 = 0.6;
-const HALF_SURE: f32 = 0.35;
+const HALF_SURE: f32 = 0.45;
 
 pub fn show(ui: &mut Ui, view: &View<'_>, photo: PhotoId, out: &mut Vec<UiAction>) {
     ui.spacing_mut().item_spacing.y = space::S;
