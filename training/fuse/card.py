@@ -24,7 +24,7 @@ questions a row. A tenth of the photos of DAQUAR and of COCO-QA was held out.
 |---|---|---|---|---|
 {captions}
 
-Chinese by characters. Borne out: the share of a caption's words, each by its rarity, that people said of the photo, too (1,000 photos). The model tells it of
+Chinese by characters. Borne out: the share of a caption's words, each by its rarity, that people said of the photo, too. The model tells it of
 each caption from how sure it is of its words and how near Align finds it, fitted on val; the error (expected calibration error) is that of a fit on one half on the other.
 
 | matching, area under the curve: against random photos / Align's five best wrong ones | pairs | all three weighed | the head on [CLS] | gain as a caption | Align's cosine |

@@ -92,28 +92,28 @@ class Trust:
         return cls(*logistic(found, right, torch.full((len(right),), 1 / len(right))))
 
 
-def trust(model, eye, photos, language):
-    """Fitted on every second photo and measured on the others: (of all, {mean, expected calibration error, correlation})."""
+def trust(eye, photos, language, made):
+    """Of captions `written`. Fitted on every second photo and measured on the others: (of all, {mean, expected calibration error, correlation})."""
     of = eye.maker.corpus.photos
     people = [[plain(c, language) for c in of[p].captions[language]] for p in photos]
-    rare, made = rarity(people), written(model, eye, photos, language)
+    rare = rarity(people)
     right = torch.tensor([borne_out(plain(text, language), c, rare) for (text, _, _), c in zip(made, people)])
     found = torch.tensor([[said, near] for _, said, near in made])
     told = Trust.fitted(found[::2], right[::2]).share(found[1::2])
     return Trust.fitted(found, right), {
-        "photos": len(photos), "borne_out": round(right.mean().item(), 4), "ece": calibration(right[1::2].tolist(), told.tolist()),
+        "borne_out": round(right.mean().item(), 4), "ece": calibration(right[1::2].tolist(), told.tolist()),
         "correlation": round(torch.corrcoef(torch.stack([told, right[1::2]]))[0, 1].item(), 3) if len(photos) > 3 else None}
 
 
-def captions(model, eye, photos, language):
-    """BLEU-4 and CIDEr by pycocoevalcap; Chinese by characters."""
+def captions(eye, photos, language, made):
+    """BLEU-4 and CIDEr of captions `written`, by pycocoevalcap; Chinese by characters."""
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     of, scored = eye.maker.corpus.photos, lambda text, language: " ".join(plain(text, language))
-    out = dict(zip(photos, (text for text, _, _ in written(model, eye, photos, language))))
+    out = {p: text for p, (text, _, _) in zip(photos, made)}
     right, got = {p: [scored(c, language) for c in of[p].captions[language]] for p in photos}, {p: [scored(c, language)] for p, c in out.items()}
     bleu, cider = Bleu(4).compute_score(right, got, verbose=0)[0][3], Cider().compute_score(right, got)[0]
-    return {"photos": len(photos), "bleu4": round(float(bleu), 4), "cider": round(float(cider), 4), "different": len(set(out.values()))}, list(out.values())[:8]
+    return {"photos": len(photos), "bleu4": round(float(bleu), 4), "cider": round(float(cider), 4), "different": len(set(out.values()))}
 
 
 def auc(true, false):
@@ -268,12 +268,11 @@ def report(model, maker, names, hard, log, most=400, tower=None):
     out["judge"] = asdict(judge)
     log(f"judge: {judge}")
     for language in LANGUAGES:
-        out["captions"][language], shown = captions(model, eye, val, language)
-        log(f"captions {language}: {out['captions'][language]} {shown}")
-        fitted, figures = trust(model, eye, maker.corpus.of("flickr8k_val"), language)
+        made = written(model, eye, val, language)
+        fitted, figures = trust(eye, val, language, made)
         out["trust"][language] = asdict(fitted)
-        out["captions"][language] |= {"trust": figures}
-        log(f"trust {language}: {fitted} {figures}")
+        out["captions"][language] = captions(eye, val, language, made) | {"trust": figures}
+        log(f"captions {language}: {out['captions'][language]} {fitted} {[text for text, _, _ in made[:8]]}")
         out["matching"][language] = matching(judge, *found[language])
         log(f"matching {language}: {out['matching'][language]}")
     out["vqa"], out["calibration"] = vqa(model, eye, maker.corpus.questions(training=False), names, most)
