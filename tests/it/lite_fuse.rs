@@ -198,6 +198,10 @@ fn the_shipped_pack_is_whole_small_and_agrees_with_pytorch() {
     let pack = Pack::open(&root("assets/models/lite-fuse")).unwrap();
     let faults: Vec<String> = pack.verify().iter().map(ToString::to_string).collect();
     assert!(faults.is_empty(), "{faults:?}");
+    // What its captions' scores mean was measured for each language that it writes.
+    let config = std::fs::read(pack.folder.join("config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    assert!(pack.manifest.languages.iter().all(|lang| config["trust"][lang]["said"].as_f64() > Some(0.0)), "{config}");
     let size: u64 = pack.manifest.files.iter().map(|f| f.size).sum();
     assert!(size <= 40_000_000, "{size} bytes");
     let largest = compare(&pack.folder, &root("tests/golden/lite_fuse_shipped"));
