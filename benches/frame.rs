@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use cpu_time::ThreadTime;
 use egui::{Event as Input, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, vec2};
 use glimpse::app::{EngineLink, GlimpseApp, Opened, PickKind, PickStart, SavedState, ServiceEvent, Services};
@@ -156,8 +157,8 @@ fn wheel(points: f32) -> Input {
 }
 
 /// See the module.
-fn while_indexing(folder: &Path, device: DeviceRequest) {
-    let own = tempfile::tempdir().expect("a temporary folder");
+fn while_indexing(folder: &Path, device: DeviceRequest) -> Result<()> {
+    let own = tempfile::tempdir()?;
     let paths = Paths::in_folder(own.path());
     let config = EngineConfig {
         library: paths.library(),
@@ -194,14 +195,15 @@ fn while_indexing(folder: &Path, device: DeviceRequest) {
         library.device,
         library.device_note
     );
+    Ok(())
 }
 
-fn main() {
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1);
     if let Some(folder) = after("--indexing") {
-        let device = after("--device").map(|name| name.parse().expect("a device"));
-        return while_indexing(Path::new(folder), device.unwrap_or(DeviceRequest::Cpu));
+        let device = after("--device").map_or(Ok(DeviceRequest::Cpu), |name| name.parse())?;
+        return while_indexing(Path::new(folder), device);
     }
     let picture = RgbaImage::from_fn(438, 292, |x, y| image::Rgba([x as u8, y as u8, 99, 255]));
     let engine = Instantly { events: RefCell::default(), picture: Arc::new(picture) };
@@ -234,4 +236,5 @@ fn main() {
     bench.run("pointer over the photos", 600, |i| {
         vec![Input::PointerMoved(Pos2::new(300.0 + (i * 7 % 1200) as f32, 100.0 + (i * 3 % 1000) as f32))]
     });
+    Ok(())
 }
