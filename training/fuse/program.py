@@ -55,7 +55,7 @@ def section(figures):
           for k, f in of("match").items()]),
         ("| questions | asked | accuracy | the same model without the picture | calibration error | ms each |",
          [row for k, f in of("vqa").items() for row in questions(k, f)])]
-    out = [HEADING, "By `glimpse eval` on Flickr8k val and the held-out questions (`training/fuse/program.py`).\n"]
+    out = [HEADING, "By `glimpse eval` on Flickr8k val and the held-out questions (`training/fuse/program.py`).\nTimes are of the run that made the figures, whatever else the machine did; benches/README.md has those of a free one.\n"]
     for head, rows in tables:
         if rows:
             out += [head, "|---" * (head.count("|") - 1) + "|", *rows, ""]
