@@ -346,8 +346,8 @@ class Figures(unittest.TestCase):
 
     def test_a_caption_is_borne_out_by_its_rare_words(self):
         people = [[["a", "dog", "sleeps"], ["a", "dog"]], [["a", "cat", "runs"]]]
-        rare = evaluate.rarity(people)
-        self.assertEqual(rare("a"), 0.0)
+        rare = reward.Cider(people).rarity
+        self.assertEqual(rare(("a",)), 0.0)
         self.assertAlmostEqual(evaluate.borne_out(["a", "dog", "runs"], people[0], rare), 0.5)
         self.assertEqual([evaluate.borne_out(c, people[0], rare) for c in (["a"], [])], [0.0, 0.0])
 

@@ -57,16 +57,7 @@ pub fn bleu(all: &[Described]) -> [f64; N] {
 /// CIDEr-D, 0..10 (Vedantam et al. 2015): runs of words that few pictures share weigh
 /// most. How many share them is counted over the references of `all`.
 pub fn cider(all: &[Described]) -> f64 {
-    let mut pictures: Counts = Counts::new();
-    for Described { references, .. } in all {
-        let runs: BTreeSet<&[String]> =
-            references.iter().flat_map(|words| (1..=N).flat_map(|n| words.windows(n))).collect();
-        for run in runs {
-            *pictures.entry(run).or_default() += 1;
-        }
-    }
-    let most = (all.len() as f64).ln();
-    let weight = |run: &[String]| most - (pictures.get(run).copied().unwrap_or(0).max(1) as f64).ln();
+    let weight = rarity(all, N);
     let of_one = |Described { caption, references }: &Described| {
         let own = Vector::of(caption, &weight);
         let sum: f64 = references.iter().map(|words| own.likeness(&Vector::of(words, &weight))).sum();
@@ -78,24 +69,32 @@ pub fn cider(all: &[Described]) -> f64 {
 /// Of each caption the share of its words, each by its rarity, that its references have, too, 0..1. A word that
 /// the references of all pictures have weighs nothing.
 pub fn borne_out(all: &[Described]) -> Vec<f64> {
-    let said = |references: &[Vec<String>]| references.iter().flatten().cloned().collect::<BTreeSet<String>>();
-    let mut pictures: BTreeMap<String, usize> = BTreeMap::new();
-    for Described { references, .. } in all {
-        for word in said(references) {
-            *pictures.entry(word).or_default() += 1;
-        }
-    }
-    let rarity = |word: &str| (all.len() as f64 / pictures.get(word).copied().unwrap_or(0).max(1) as f64).ln();
+    let rarity = rarity(all, 1);
     let of_one = |Described { caption, references }: &Described| {
-        let known = said(references);
+        let known: BTreeSet<&String> = references.iter().flatten().collect();
         let (mut right, mut whole) = (0.0, 0.0);
         for word in caption {
-            whole += rarity(word);
-            right += if known.contains(word) { rarity(word) } else { 0.0 };
+            let weight = rarity(std::slice::from_ref(word));
+            whole += weight;
+            right += if known.contains(word) { weight } else { 0.0 };
         }
         if whole > 0.0 { right / whole } else { 0.0 }
     };
     all.iter().map(of_one).collect()
+}
+
+/// Of a run of up to `longest` words: the logarithm of the number of pictures for each whose references have it.
+fn rarity(all: &[Described], longest: usize) -> impl Fn(&[String]) -> f64 {
+    let mut pictures = Counts::new();
+    for Described { references, .. } in all {
+        let runs: BTreeSet<&[String]> =
+            references.iter().flat_map(|words| (1..=longest).flat_map(|n| words.windows(n))).collect();
+        for run in runs {
+            *pictures.entry(run).or_default() += 1;
+        }
+    }
+    let most = (all.len() as f64).ln();
+    move |run| most - (pictures.get(run).copied().unwrap_or(0).max(1) as f64).ln()
 }
 
 /// A sentence as weights of its runs of words.

@@ -257,7 +257,7 @@ class Maker:
         cells = self._cells([r[2] for r in rows], [r[3] for r in rows], draw, [r[4] for r in rows])
         g = torch.Generator().manual_seed(draw.randrange(1 << 31))
         # A drawn shape lies in one cell or two; photos have more to go by.
-        taken = torch.tensor([self.mix.covered * self.seen.has_mirrored(r[2]) for r in rows])
+        taken = torch.tensor([self.mix.covered * (not self.corpus.photos[r[2]].source.startswith("easy")) for r in rows])
         cells[torch.rand(cells.shape[:2], generator=g) < taken[:, None]] = 0
         s = model.sequence([[t for t, _ in r[0]] for r in rows], [r[1] for r in rows], cells)
         return s, torch.tensor([target for r in rows for _, target in r[0]])

@@ -1,5 +1,4 @@
 """Figures of a trained model on what it was not trained on. The program's own `eval` has the last word."""
-import math
 import random
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from . import model as layout
 from .data import LANGUAGES
 from .features import tags as probable
-from .reward import plain
+from .reward import Cider, plain
 from .sample import likeliest, unsaid
 from .words import START
 
@@ -62,17 +61,8 @@ def written(model, eye, photos, language, beam=3, batch=32):
 def borne_out(caption, references, rare):
     """The share of a caption's words that people said of the photo, too, each word by its rarity."""
     said = set().union(*references)
-    weights = [(rare(w), w in said) for w in caption]
+    weights = [(rare((w,)), w in said) for w in caption]
     return sum(r for r, right in weights if right) / max(1e-9, sum(r for r, _ in weights))
-
-
-def rarity(photos):
-    """Of a word: the logarithm of the number of photos for each of whose captions (`photos`, in words) say it; a word that all say weighs nothing."""
-    seen = defaultdict(int)
-    for captions in photos:
-        for w in set().union(*captions):
-            seen[w] += 1
-    return lambda word: math.log(len(photos) / max(1, seen.get(word, 0)))
 
 
 @dataclass
@@ -96,7 +86,7 @@ def trust(eye, photos, language, made):
     """Of captions `written`. Fitted on every second photo and measured on the others: (of all, {mean, expected calibration error, correlation})."""
     of = eye.maker.corpus.photos
     people = [[plain(c, language) for c in of[p].captions[language]] for p in photos]
-    rare = rarity(people)
+    rare = Cider(people).rarity
     right = torch.tensor([borne_out(plain(text, language), c, rare) for (text, _, _), c in zip(made, people)])
     found = torch.tensor([[said, near] for _, said, near in made])
     told = Trust.fitted(found[::2], right[::2]).share(found[1::2])
@@ -108,11 +98,11 @@ def trust(eye, photos, language, made):
 def captions(eye, photos, language, made):
     """BLEU-4 and CIDEr of captions `written`, by pycocoevalcap; Chinese by characters."""
     from pycocoevalcap.bleu.bleu import Bleu
-    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.cider.cider import Cider as Published
     of, scored = eye.maker.corpus.photos, lambda text, language: " ".join(plain(text, language))
     out = {p: text for p, (text, _, _) in zip(photos, made)}
     right, got = {p: [scored(c, language) for c in of[p].captions[language]] for p in photos}, {p: [scored(c, language)] for p, c in out.items()}
-    bleu, cider = Bleu(4).compute_score(right, got, verbose=0)[0][3], Cider().compute_score(right, got)[0]
+    bleu, cider = Bleu(4).compute_score(right, got, verbose=0)[0][3], Published().compute_score(right, got)[0]
     return {"photos": len(photos), "bleu4": round(float(bleu), 4), "cider": round(float(cider), 4), "different": len(set(out.values()))}
 
 

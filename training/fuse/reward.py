@@ -26,11 +26,15 @@ class Cider:
         self.seen = Counter(g for captions in photos for g in set().union(*(grams([*c, END]) for c in captions)))
         self.whole = math.log(max(2, len(photos)))
 
+    def rarity(self, gram):
+        """The logarithm of the number of photos for each whose captions say it."""
+        return self.whole - math.log(max(1, self.seen.get(gram, 0)))
+
     def vector(self, words):
         """(weights of the n-grams, their norm for each order, length)."""
         weights, norms = {}, [0.0] * ORDERS
         for g, count in grams([*words, END]).items():
-            weights[g] = w = count * (self.whole - math.log(max(1, self.seen.get(g, 0))))
+            weights[g] = w = count * self.rarity(g)
             norms[len(g) - 1] += w * w
         return weights, [math.sqrt(n) for n in norms], len(words)
 
