@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, after, bounded, never, select_biased};
@@ -21,6 +20,7 @@ use crate::store::{ListScope, Reader, StoreError};
 use super::fuse::{Fuse, JudgeHits};
 use super::model::ModelLoader;
 use super::outbox::Outbox;
+use super::threads;
 use super::{Event, Failure, FailureKind, SearchResults};
 
 /// Questions that may wait; all but the newest are skipped anyway.
@@ -83,7 +83,7 @@ impl Compute {
         let (batches, incoming) = bounded(0);
         let current = Current::default();
         let shown = Arc::clone(&current);
-        thread::Builder::new().name("glimpse-compute".into()).spawn(move || {
+        threads::begin("compute", alive, move || {
             let model = loader.load(&reader);
             let mut worker =
                 Worker { model, reader, searcher: None, folder: None, fuse, outbox, shown, unsettled: false };
@@ -92,7 +92,6 @@ impl Compute {
                 worker.outbox.notice(failure.clone());
             }
             worker.run(&questions, &incoming);
-            drop(alive);
         })?;
         Ok(Self { asks, batches, current })
     }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -14,6 +13,7 @@ use crate::store::{Reader, StoreError};
 
 use super::jobs::{Board, Telltale};
 use super::outbox::Outbox;
+use super::threads;
 use super::writer::Writer;
 use super::{Event, ExportReport, Failure, FailureKind};
 
@@ -43,7 +43,7 @@ impl Exports {
     /// Starts the thread; it ends with the last sender.
     pub fn start(self, alive: Sender<()>) -> std::io::Result<Sender<Wanted>> {
         let (wanted, incoming): (_, Receiver<Wanted>) = bounded(QUEUE);
-        thread::Builder::new().name("glimpse-export".into()).spawn(move || {
+        threads::begin("export", alive, move || {
             for Wanted { request, options } in incoming {
                 if self.closing.load(Ordering::Relaxed) {
                     break;
@@ -51,7 +51,6 @@ impl Exports {
                 let result = self.export(&options);
                 self.outbox.send(Event::ExportDone { request, result });
             }
-            drop(alive);
         })?;
         Ok(wanted)
     }

@@ -8,7 +8,6 @@ mod worker;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use crossbeam_channel::Sender;
 
@@ -21,6 +20,7 @@ use super::compute::Compute;
 use super::library::Look;
 use super::model::FuseLoader;
 use super::outbox::Outbox;
+use super::threads;
 use super::writer::Writer;
 use super::{CaptionOptions, FuseStatus};
 
@@ -142,11 +142,7 @@ impl Fuse {
     /// Starts the thread.
     pub fn start(&self, parts: FuseParts, alive: Sender<()>) -> std::io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        thread::Builder::new().name("glimpse-fuse".into()).spawn(move || {
-            Worker::new(shared, parts).run();
-            drop(alive);
-        })?;
-        Ok(())
+        threads::begin("fuse", alive, move || Worker::new(shared, parts).run())
     }
 
     /// The newest search's hits; older ones are given up.

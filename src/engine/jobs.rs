@@ -22,6 +22,7 @@ use super::fuse::Fuse;
 use super::library::{Look, roots};
 use super::model::{ALIGN_FAMILY, ModelLoader};
 use super::outbox::Outbox;
+use super::threads;
 use super::writer::{PatientLibrary, Writer};
 use super::{Event, Failure, FailureKind};
 
@@ -126,10 +127,7 @@ impl Jobs {
     /// Starts the thread; it ends with the last sender.
     pub fn start(self, alive: Sender<()>) -> std::io::Result<Sender<Request>> {
         let (requests, incoming) = bounded(QUEUE);
-        thread::Builder::new().name("glimpse-jobs".into()).spawn(move || {
-            self.run(&incoming);
-            drop(alive);
-        })?;
+        threads::begin("jobs", alive, move || self.run(&incoming))?;
         Ok(requests)
     }
 

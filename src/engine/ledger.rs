@@ -1,8 +1,6 @@
 //! The thread through which a person's words reach the library: written, edited, accepted,
 //! removed, reworded, undone; and by which they are read.
 
-use std::thread;
-
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::domain::{AnswerId, CaptionId, CaptionSource, CaptionState, NewCaption, PhotoId, RequestId, Rewording};
@@ -11,6 +9,7 @@ use crate::store::{Reader, StoreError};
 
 use super::batch::chosen;
 use super::outbox::Outbox;
+use super::threads;
 use super::writer::Writer;
 use super::{Candidate, Chosen, Event, Failure, FailureKind, PhotoWords, RewordReport, Reworded};
 
@@ -55,10 +54,7 @@ impl Ledger {
     /// Starts the thread; it ends with the last sender.
     pub fn start(self, alive: Sender<()>) -> std::io::Result<Sender<Act>> {
         let (acts, incoming) = bounded(QUEUE);
-        thread::Builder::new().name("glimpse-words".into()).spawn(move || {
-            self.run(&incoming);
-            drop(alive);
-        })?;
+        threads::begin("words", alive, move || self.run(&incoming))?;
         Ok(acts)
     }
 

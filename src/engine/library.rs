@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -22,6 +21,7 @@ use super::fuse::Fuse;
 use super::ledger::tell_steps;
 use super::model::{ALIGN_FAMILY, BUILT_IN_ALIGN, BUILT_IN_FUSE};
 use super::outbox::Outbox;
+use super::threads;
 use super::{Details, Event, Failure, FailureKind, FolderStatus, LibraryStatus, ModelStatus, Scope};
 
 /// Questions that may wait.
@@ -59,10 +59,7 @@ impl Librarian {
     /// Starts the thread; it ends with the last sender.
     pub fn start(self, alive: Sender<()>) -> std::io::Result<Sender<Look>> {
         let (looks, incoming) = bounded(QUEUE);
-        thread::Builder::new().name("glimpse-library".into()).spawn(move || {
-            self.run(&incoming);
-            drop(alive);
-        })?;
+        threads::begin("library", alive, move || self.run(&incoming))?;
         Ok(looks)
     }
 

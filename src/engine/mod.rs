@@ -30,6 +30,7 @@ mod model;
 mod outbox;
 mod pictures;
 mod system;
+mod threads;
 mod writer;
 mod writing;
 

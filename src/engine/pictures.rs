@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use crossbeam_channel::Sender;
 use image::{DynamicImage, RgbImage, RgbaImage};
@@ -14,6 +13,7 @@ use crate::media::{self, ThumbnailCache};
 use crate::store::{Reader, StoreError};
 
 use super::outbox::Outbox;
+use super::threads;
 use super::{Event, Failure, FailureKind, Thumb};
 
 const THREADS: usize = 2;
@@ -75,13 +75,7 @@ impl Pictures {
                 outbox: outbox.clone(),
                 token: token.clone(),
             };
-            let alive = alive.clone();
-            thread::Builder::new()
-                .name(format!("glimpse-pictures-{n}"))
-                .spawn(move || {
-                    painter.run();
-                    drop(alive);
-                })
+            threads::begin(&format!("pictures-{n}"), alive.clone(), move || painter.run())
                 .map_err(|error| Failure::new(FailureKind::System, error.to_string()))?;
         }
         Ok(Self { shared, _cancel: cancel })

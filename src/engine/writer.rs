@@ -6,11 +6,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::threads;
 use crate::indexing::Library;
 use crate::store::{Change, Store, StoreError};
 
@@ -77,12 +77,7 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (requests, incoming): (_, Receiver<Request>) = bounded(QUEUE);
         let mut slot = Slot { library: library.clone(), store, read_only };
-        thread::Builder::new().name("glimpse-writer".into()).spawn(move || {
-            for request in incoming {
-                request(&mut slot);
-            }
-            drop(alive);
-        })?;
+        threads::begin("writer", alive, move || incoming.into_iter().for_each(|request| request(&mut slot)))?;
         Ok(Self { library, requests })
     }
 

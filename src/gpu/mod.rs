@@ -24,6 +24,7 @@ mod pool;
 pub mod scan;
 mod tape;
 mod tensor;
+mod uploads;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

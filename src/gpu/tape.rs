@@ -3,7 +3,9 @@
 //! Parameters of all kernels lie in one buffer, a slot each; a full one is submitted early.
 //! Must not know shapes.
 
+use super::GpuError;
 use super::kernel::{Kernel, Kernels};
+use super::uploads::Uploads;
 
 /// Bytes of a kernel's parameters: the coarsest alignment that any adapter asks for.
 const SLOT: usize = 256;
@@ -19,6 +21,7 @@ pub(super) struct Tape {
     pass: Option<wgpu::ComputePass<'static>>,
     slots: Vec<u8>,
     parameters: wgpu::Buffer,
+    uploads: Uploads,
 }
 
 impl Tape {
@@ -29,7 +32,7 @@ impl Tape {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Self { encoder: None, pass: None, slots: Vec::new(), parameters }
+        Self { encoder: None, pass: None, slots: Vec::new(), parameters, uploads: Uploads::new() }
     }
 
     /// Forgets what was recorded.
@@ -37,6 +40,7 @@ impl Tape {
         self.pass = None;
         self.encoder = None;
         self.slots.clear();
+        self.uploads.clear();
     }
 
     pub fn dispatch(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, kernels: &Kernels, run: Run<'_>) {
@@ -55,6 +59,13 @@ impl Tape {
         pass.dispatch_workgroups(x, y, z);
     }
 
+    /// Records that `to` begins with `parts`, one after the other.
+    pub fn upload(&mut self, device: &wgpu::Device, parts: &[&[u8]], to: &wgpu::Buffer) -> Result<(), GpuError> {
+        let from = self.uploads.filled(device, parts)?;
+        self.copy(device, &from, (to, 0), parts.iter().map(|part| part.len() as u64).sum());
+        Ok(())
+    }
+
     pub fn copy(&mut self, device: &wgpu::Device, from: &wgpu::Buffer, to: (&wgpu::Buffer, u64), bytes: u64) {
         self.pass = None;
         let encoder = self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()));
@@ -70,6 +81,8 @@ impl Tape {
             queue.write_buffer(&self.parameters, 0, &self.slots);
             self.slots.clear();
         }
-        queue.submit([encoder.finish()])
+        let submission = queue.submit([encoder.finish()]);
+        self.uploads.submitted();
+        submission
     }
 }

@@ -27,12 +27,20 @@ impl Tensor {
 
     /// Uploads `numbers`; what was recorded before still sees what it saw.
     pub fn new(gpu: &Gpu, numbers: &[f32], dims: &[usize]) -> Result<Self, GpuError> {
-        if numbers.len() != dims.iter().product::<usize>() {
-            return Err(GpuError::Shape(format!("{} numbers for {dims:?}", numbers.len())));
+        Self::stacked(gpu, &[numbers], dims)
+    }
+
+    /// The same from several parts, one after the other.
+    pub fn stacked(gpu: &Gpu, parts: &[&[f32]], dims: &[usize]) -> Result<Self, GpuError> {
+        let count: usize = parts.iter().map(|part| part.len()).sum();
+        if count != dims.iter().product::<usize>() {
+            return Err(GpuError::Shape(format!("{count} numbers for {dims:?}")));
         }
-        let (new, bytes) = (Self::room(gpu, dims)?, bytemuck::cast_slice(numbers));
-        let staging = gpu.constant(bytes)?;
-        gpu.tape().copy(&gpu.0.device, &staging, (new.buffer(), 0), bytes.len() as u64);
+        let new = Self::room(gpu, dims)?;
+        let bytes: Vec<&[u8]> = parts.iter().map(|part| bytemuck::cast_slice(part)).collect();
+        let uploaded = gpu.tape().upload(&gpu.0.device, &bytes, new.buffer());
+        // A lost device or full memory says more than that a buffer could not be had.
+        gpu.check().and(uploaded)?;
         Ok(new)
     }
 

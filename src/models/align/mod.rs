@@ -53,15 +53,12 @@ pub struct Pixels(pub Vec<f32>);
 impl Pixels {
     /// One tensor `[batch, 3, side, side]`.
     pub fn stack<B: Backend>(batch: &[Self], side: usize, backend: &B) -> Result<B::Tensor, ModelError> {
-        let mut all = Vec::with_capacity(batch.len() * 3 * side * side);
-        for Self(pixels) in batch {
-            if pixels.len() != 3 * side * side {
-                let detail = format!("{} numbers for a picture of {side}x{side} pixels", pixels.len());
-                return Err(candle_core::Error::Msg(detail).into());
-            }
-            all.extend_from_slice(pixels);
+        if let Some(Self(wrong)) = batch.iter().find(|Self(pixels)| pixels.len() != 3 * side * side) {
+            let detail = format!("{} numbers for a picture of {side}x{side} pixels", wrong.len());
+            return Err(candle_core::Error::Msg(detail).into());
         }
-        backend.tensor(all, &[batch.len(), 3, side, side])
+        let parts: Vec<&[f32]> = batch.iter().map(|Self(pixels)| pixels.as_slice()).collect();
+        backend.stacked(&parts, &[batch.len(), 3, side, side])
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Decoding {
     pub end: u32,
     /// Tokens that are never chosen.
     pub banned: Vec<u32>,
+    /// Tokens that no sequence begins with.
+    pub no_opening: Vec<u32>,
     /// No run of this many tokens comes twice (0: no limit).
     pub no_repeat: usize,
     /// Sequences are compared by their log probability over length to this power.
@@ -54,7 +56,7 @@ pub struct Decoding {
 impl Decoding {
     /// Greedy up to `max_tokens`.
     pub fn greedy(end: u32, max_tokens: usize) -> Self {
-        Self { beam: 1, max_tokens, end, banned: Vec::new(), no_repeat: 0, length_penalty: 1.0, sampling: None }
+        Self { beam: 1, max_tokens, end, banned: Vec::new(), no_opening: Vec::new(), no_repeat: 0, length_penalty: 1.0, sampling: None }
     }
 }
 
@@ -113,7 +115,7 @@ pub fn decode_several(
 ) -> Result<Vec<Decoded>, ModelError> {
     let mut random = how.sampling.map(|sampling| Random::new(sampling.seed));
     let beam = if random.is_some() { 1 } else { how.beam.max(1) };
-    let banned: HashSet<u32> = how.banned.iter().copied().collect();
+    let mut banned: HashSet<u32> = how.banned.iter().chain(&how.no_opening).copied().collect();
     let (mut live, mut ended) = (vec![Decoded::default()], Vec::<Decoded>::new());
     let mut scores = Vec::new();
     let steps = how.max_tokens.min(model.room());
@@ -122,6 +124,9 @@ pub fn decode_several(
             break;
         }
         scores = if step == 0 { vec![model.start()?] } else { scores };
+        if step == 1 && !how.no_opening.is_empty() {
+            banned = how.banned.iter().copied().collect();
+        }
         let mut choices = Vec::new();
         for (parent, (row, so_far)) in scores.iter().zip(&live).enumerate() {
             let allowed = allowed(row, so_far, how, &banned);
@@ -288,6 +293,10 @@ mod tests {
         let shy = [[0.97, 0.01, 0.01, 0.01]; 4];
         assert_eq!(run(shy, &Decoding { banned: vec![1, 2], ..Decoding::greedy(0, 9) }).ids, [3]);
         assert_eq!(run(shy, &Decoding { beam: 4, ..Decoding::greedy(0, 9) }).ids.len(), 1);
+        // Where it does not open it may follow.
+        let ids = run(LOOP, &Decoding::greedy(0, 4)).ids;
+        let other = run(LOOP, &Decoding { no_opening: ids[..1].to_vec(), ..Decoding::greedy(0, 4) }).ids;
+        assert!(other[0] != ids[0] && other[1..].contains(&ids[0]), "{ids:?} {other:?}");
     }
 
     #[test]

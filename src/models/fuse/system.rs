@@ -44,6 +44,8 @@ pub struct System {
     banned: Vec<u32>,
     /// Chinese ones, which no caption in another language contains.
     chinese_tokens: Vec<u32>,
+    /// Those of other scripts' letters, with which no Chinese caption begins: it would go on in English.
+    foreign_tokens: Vec<u32>,
     /// Answers by their number; none for a model that does not answer.
     labels: Option<Labels>,
     /// For a model that looks at the photo itself.
@@ -86,10 +88,11 @@ impl System {
             _ => vec![("en".to_owned(), special.cls)],
         };
         banned.extend(starts.iter().map(|(_, start)| start));
-        let chinese_tokens = match recipe {
-            Recipe::Lite => tokenizer.ids_where(|token| token.chars().any(is_han)),
+        let lite_tokens = |wanted: fn(char) -> bool| match recipe {
+            Recipe::Lite => tokenizer.ids_where(|token| token.chars().any(wanted)),
             _ => Vec::new(),
         };
+        let (chinese_tokens, foreign_tokens) = (lite_tokens(is_han), lite_tokens(|c| c.is_alphabetic() && !is_han(c)));
         let classes = model.heads.classifier.as_ref().map(|classifier| classifier.labels());
         let judges = is_judge(recipe, classes, &labels);
         if let (Some(classes), false) = (classes, judges)
@@ -128,7 +131,7 @@ impl System {
             min_side: eye.as_ref().map_or(1, Eye::min_side),
             align_weight: model.config.own.align_weight,
         };
-        Ok(Self { spec, model, tokenizer, special, starts, banned, chinese_tokens, labels, eye, chinese })
+        Ok(Self { spec, model, tokenizer, special, starts, banned, chinese_tokens, foreign_tokens, labels, eye, chinese })
     }
 
     fn recipe(&self) -> Recipe {
@@ -251,13 +254,16 @@ impl FuseModel for System {
             return Err(super::writes_others_only(&self.spec, lang));
         };
         let mut writing = self.model.caption(&self.tags(picture, lang)?, picture, self.special, first)?;
-        let mut banned = self.banned.clone();
-        if lang != "zh" {
+        let (mut banned, mut no_opening) = (self.banned.clone(), Vec::new());
+        if lang == "zh" {
+            no_opening.extend(&self.foreign_tokens);
+        } else {
             banned.extend(&self.chinese_tokens);
         }
         let how = Decoding {
             beam: request.beam,
             banned,
+            no_opening,
             no_repeat: 3,
             sampling: request.sampling,
             ..Decoding::greedy(self.special.sep, CAPTION_TOKENS)

@@ -43,6 +43,11 @@ pub trait Backend: Clone + Debug + Send + Sync + 'static {
     /// Numbers that come from elsewhere.
     fn tensor(&self, numbers: Vec<f32>, dims: &[usize]) -> Result<Self::Tensor>;
 
+    /// The same from several parts, one after the other.
+    fn stacked(&self, parts: &[&[f32]], dims: &[usize]) -> Result<Self::Tensor> {
+        self.tensor(parts.concat(), dims)
+    }
+
     /// The shape.
     fn dims(x: &Self::Tensor) -> &[usize];
 

@@ -65,6 +65,10 @@ impl Backend for Gpu {
         Ok(gpu::Tensor::new(self, &numbers, dims)?)
     }
 
+    fn stacked(&self, parts: &[&[f32]], dims: &[usize]) -> Result<gpu::Tensor> {
+        Ok(gpu::Tensor::stacked(self, parts, dims)?)
+    }
+
     fn dims(x: &gpu::Tensor) -> &[usize] {
         x.dims()
     }
