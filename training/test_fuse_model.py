@@ -7,9 +7,11 @@ from unittest import mock
 
 import torch
 
-from training.fuse import batches, card, data, evaluate, export, golden, model as layout, reward, sample, train
+from training.fuse import batches, card, data, evaluate, export, golden, model as layout, reward, sample, train, views
 from training.fuse.features import nearest_wrong, pooled, tags
+from training.fuse.pictures import Pictures
 from training.fuse.words import CLS, SEP, START
+from training.fuse.workers import Crew, Feed, landed
 
 
 class Layout(unittest.TestCase):
@@ -59,8 +61,8 @@ class Layout(unittest.TestCase):
     def test_captions_drawn_with_kept_keys_are_those_of_the_whole_sequence(self):
         """Draws that can only be the likeliest word: a beam of one over whole sequences must say the same."""
         tags, cells = [[12, 13, SEP], []], torch.rand(2, 9, 96, generator=torch.Generator().manual_seed(5))
-        barred = torch.zeros(self.model.shape.said)
-        barred[:SEP], barred[SEP + 1:7] = -1e9, -1e9
+        barred = torch.zeros(2, self.model.shape.said)
+        barred[:, :SEP], barred[:, SEP + 1:7], barred[0, SEP] = -1e9, -1e9, -1e9
         with torch.no_grad(), mock.patch.object(sample, "_drawn", lambda p: p.argmax(1, keepdim=True)):
             drawn = sample.captions(self.model, tags, cells, START["en"], 2, barred)
             for row, tag, cell in zip(drawn, tags, cells):
@@ -83,9 +85,7 @@ class Layout(unittest.TestCase):
             for step in range(8):
                 s = layout.captions([[ids] for ids, _ in live], [tag] * len(live), cell.expand(len(live), -1, -1))
                 with torch.no_grad():
-                    scores = self.model.words(self.model(s)[:, -1]) + barred
-                if step == 0:
-                    scores[:, SEP] = -1e9
+                    scores = self.model.words(self.model(s)[:, -1]) + barred[min(step, 1)]
                 grown = [(ids + [w], total + p) for (ids, total), ps in zip(live, scores.log_softmax(-1).tolist()) for w, p in enumerate(ps) if not sample._repeats(ids[1:], w)]
                 grown.sort(key=lambda g: -g[1])
                 ended += [g for g in grown[:beam] if g[0][-1] == SEP]
@@ -120,6 +120,16 @@ class Files(unittest.TestCase):
             self.assertEqual((again.ids(["a dog 狗"]), named), (words.ids(["a dog 狗"]), labels))
             self.assertNotIn("MODEL_CARD.md", os.listdir(folder))
 
+    def test_weights_in_parts_come_back(self):
+        state = golden.small()[0].state_dict()
+        with tempfile.TemporaryDirectory() as folder:
+            export.write_parts(state, 7, folder, part=10_000)
+            self.assertGreater(len(os.listdir(folder)), 10)
+            back, steps = export.read_parts(folder)
+            self.assertEqual((steps, back.keys()), (7, state.keys()))
+            for name, value in state.items():
+                torch.testing.assert_close(back[name], value.half().float(), atol=0, rtol=0)
+
     def test_q8_0_is_near(self):
         x = torch.randn(6, 64)
         self.assertLess((export.restored(export.quantised(x)) - x).abs().max(), x.abs().max() / 127)
@@ -152,19 +162,24 @@ def alike(one, other):
     return one == other
 
 
-class SmallSeen:
+class SmallSeen(Pictures):
     """Features as `features.Seen` has them, drawn."""
+
+    device, spots = torch.device("cpu"), 9
 
     def __init__(self, count):
         g = torch.Generator().manual_seed(2)
         self._cells, self.scores = torch.rand(count, 9, 96, generator=g), 6 * torch.randn(count, 1000, generator=g)
         self.vectors, self.prototypes = torch.randn(count, 8, generator=g), torch.rand(1000, 96, generator=g)
 
-    def has_mirrored(self, photo):
-        return photo < 8
+    def tagged(self, threshold):
+        return tags(self.scores, threshold)
 
-    def cells(self, photos, flip=None):
-        return torch.stack([self._cells[p].flip(0) if f else self._cells[p] for p, f in zip(photos, flip or [False] * len(photos))])
+    def looks(self, photo):
+        return 1 + (photo < 8)
+
+    def cells(self, photos, views=None):
+        return torch.stack([self._cells[p].flip(0) if v else self._cells[p] for p, v in zip(photos, views or [0] * len(photos))])
 
 
 class Batches(unittest.TestCase):
@@ -174,15 +189,18 @@ class Batches(unittest.TestCase):
         hard = {k: {p: [[(p + 1) % 4, (p + 2) % 4]] * 2 if p < 4 else [[4 + (p - 3) % 3, 4 + (p - 2) % 3]] for p in range(7)} for k in data.LANGUAGES}
         cls.maker = batches.Maker(corpus, SmallSeen(12), words, golden.ANSWERS, hard, batches.Mix(photos=3, captions=2, pictures=3, texts=4, praised=3, swapped=0.8))
         cls.model.eval()
+        cls.batch = lambda self, task, number: landed(self.maker.drawn(task, number), self.maker.seen, torch.device("cpu"))
 
     def test_every_task_has_a_finite_loss_and_the_same_batch_for_a_number(self):
         for task in train.TASKS:
             for number in range(12):
-                losses, made = [], [self.maker.batch(task, number) for _ in range(2)]
+                losses, made = [], [self.batch(task, number) for _ in range(2)]
                 self.assertTrue(alike(*made), task)
                 for batch in made:
                     torch.manual_seed(1)
-                    loss, shown, count = train.loss_of(self.model.eval(), task, batch, self.maker.words, 0.1)
+                    if task == "scst":
+                        batch = train.Praise(Crew(self.maker, 0)).written(self.model, *batch)
+                    loss, shown, count = train.loss_of(self.model.eval(), task, batch, 0.1)
                     losses.append(loss.item())
                     self.assertTrue(loss.isfinite() and shown == shown, task)
                     self.assertGreater(count, 0)
@@ -190,7 +208,7 @@ class Batches(unittest.TestCase):
                 self.assertAlmostEqual(*losses, places=5)
 
     def test_a_caption_is_scored_word_by_word_after_its_language(self):
-        (s, target), words = self.maker.batch("caption", 1), self.maker.words
+        (s, target), words = self.batch("caption", 1), self.maker.words
         for ids, part, right in zip(s.ids.tolist(), s.part.tolist(), target.tolist()):
             for k in range(1, max(part) + 1):
                 at = [i for i, p in enumerate(part) if p == k]
@@ -201,7 +219,7 @@ class Batches(unittest.TestCase):
 
     def test_a_group_shows_each_picture_the_captions_of_all(self):
         for number in range(6):
-            read, (written, following, own) = self.maker.batch("itm", number)
+            read, (written, following, own) = self.batch("itm", number)
             self.assertEqual(own.shape, (2, 4, 8))
             self.assertTrue((own.sum(1) == 1).all() and (own.sum(2) == 2).all())
             self.assertEqual(len(read.firsts(torch.zeros(*read.ids.shape, 2))), own.numel())
@@ -212,7 +230,7 @@ class Batches(unittest.TestCase):
 
     def test_telling_photos_apart_pays(self):
         """The loss falls as the head and the likelihoods agree with whose caption it is."""
-        _, (written, following, own) = self.maker.batch("itm", 0)
+        _, (written, following, own) = self.batch("itm", 0)
         with torch.no_grad():
             of = lambda odds: train.told_apart(self.model, torch.stack([-odds, odds], 1), written, following, own).item()
             right = own.flatten().float() * 2 - 1
@@ -221,16 +239,27 @@ class Batches(unittest.TestCase):
 
     def test_each_question_beside_a_picture_has_its_target(self):
         for number in range(12):
-            s, target = self.maker.batch("vqa", number)
+            s, target = self.batch("vqa", number)
             self.assertEqual(len(s.firsts(torch.zeros(*s.ids.shape, 2))), len(target))
             self.assertFalse(s.forward)
 
     def test_a_caption_is_praised_for_what_people_say_of_the_picture(self):
-        language, tags, cells, worths, count = self.maker.batch("scst", 3)
-        self.assertEqual((len(tags), len(cells), len(worths), count), (3, 3, 3, 5))
-        for worth in worths:
-            self.assertEqual(len(worth.references), len(worth.captions))
-            self.assertGreater(worth.of(worth.captions[0]), worth.of(worth.captions[0][:-1]))
+        language, tags, cells, said, count = self.batch("scst", 3)
+        self.assertEqual((len(tags), len(cells), len(said), count), (3, 3, 3, 5))
+        ids = [[self.maker.ids(texts[0])] for texts in said]
+        for (whole,), (cut,) in zip(*(self.maker.worths(language, said, [[row + end] for (row,) in ids]) for end in ([SEP], []))):
+            self.assertGreater(whole, cut)
+
+    def test_processes_make_the_same_batches(self):
+        with mock.patch("training.fuse.workers.AHEAD", 2):
+            crew = Crew(self.maker, 2)
+            try:
+                feed = Feed(crew, torch.device("cpu"), dict.fromkeys(train.TASKS, 0))
+                for number in range(4):
+                    for task in train.TASKS:
+                        self.assertTrue(alike(feed.next(task), self.batch(task, number)), task)
+            finally:
+                crew.close()
 
     def test_of_a_mirrored_photo_the_other_side_is_asked(self):
         self.assertEqual(batches.other_side("what is left of the bright lamp on the right"), "what is right of the bright lamp on the left")
@@ -245,7 +274,7 @@ class Batches(unittest.TestCase):
         noun, c = "dog", 360
         self.assertEqual(self.maker._swap("A dog runs .", "en", (noun, c), True), "An otter runs .")
         draw = random.Random(4)
-        plain, mixed = self.maker.seen.cells([0])[0], self.maker._cells([0], [(noun, c)], draw, [False])[0]
+        plain, mixed = self.maker.seen.cells([0])[0], self.maker.seen.shown(self.maker._cells([0], [(noun, c)], draw, [False]))[0]
         row = self.maker.seen.prototypes[c]
         self.assertLess((mixed - row).norm(), (plain - row).norm())
 
@@ -263,9 +292,9 @@ class Made:
     def __init__(self, until=None):
         self.mix, self.until, self.asked = golden.Mix(), until, 0
 
-    words = None
+    seen = None
 
-    def batch(self, task, number):
+    def drawn(self, task, number):
         self.asked += 1
         if self.until and self.asked > self.until:
             raise KeyboardInterrupt
@@ -282,12 +311,15 @@ class Praise(unittest.TestCase):
     def test_what_is_praised_is_said_more_often(self):
         """A judge who likes one word: captions hold it more and more often."""
         model, words, _ = golden.small()
-        judge = mock.Mock(of=lambda said: said.count("dog") / len(said))
+        likes = words.ids(["dog"])[0][0]
+        judge = mock.Mock(count=0, ask=lambda what, language, said, drawn: lambda: [[ids.count(likes) / len(ids) for ids in row] for row in drawn])
+        judge.maker.words = words
+        praise = train.Praise(judge)
         cells, worth = torch.rand(2, 9, 96, generator=torch.Generator().manual_seed(3)), []
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
         for step in range(30):
             torch.manual_seed(step)
-            loss, shown, count = train.praised(model, words, "en", [[], []], cells, [judge] * 2, 8)
+            loss, shown, count = train.praised(model, *praise.written(model, "en", [[], []], cells, [[], []], 8))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -358,6 +390,21 @@ class Figures(unittest.TestCase):
         trust = evaluate.Trust.fitted(found, right)
         torch.testing.assert_close(torch.tensor([trust.said, trust.near, trust.bias]), torch.tensor([0.5, 2.0, -0.3]), atol=0.01, rtol=0)
         self.assertLess((trust.share(found) - right).abs().max(), 0.01)
+
+    def test_crops_keep_or_turn_the_sides(self):
+        photo = torch.zeros(1, 3, 40, 40)
+        photo[..., :20] = 200
+        for _ in range(5):
+            for mirrored in (False, True):
+                left, right = views.crops(photo, torch.ones(1), mirrored, torch.Generator().manual_seed(4))[0].mean((0, 1))[[0, -1]].tolist()
+                self.assertEqual(left < right, mirrored)
+
+    def test_every_view_is_drawn_and_mirrored_only_where_wanted(self):
+        seen = SmallSeen(3)
+        seen.looks = lambda photo: 6
+        draw = random.Random(1)
+        drawn = {mirrored: {seen.view(0, mirrored, draw) for _ in range(100)} for mirrored in (False, True)}
+        self.assertEqual(drawn, {False: {0, 2, 4}, True: {1, 3, 5}})
 
     def test_cells_and_tags(self):
         grid = torch.arange(81.0)[None, :, None]

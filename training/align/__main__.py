@@ -7,13 +7,10 @@ from dataclasses import replace
 import torch
 
 from ..run_log import run_log
-from . import card, export
+from . import card, export, text
 from .corpus import Corpus
-from .measure import distributions, unrelated_texts
 from .towers import Frozen, Tuned, refresh
-from .train import FROZEN, TUNING, WHOLE, Model, assemble, fit, new_members, report
-
-HELD_OUT_PHOTOS, HELD_OUT_SEED = 450, 1
+from .train import FROZEN, TUNING, WHOLE, Model, assemble, calibrate, fit, held_out_photos, new_members, report
 
 
 def main():
@@ -35,8 +32,7 @@ def main():
 
 def run(o, log):
     corpus = Corpus(o.datasets, o.cache, log, o.quick)
-    order = torch.randperm(len(corpus.qa.paths), generator=torch.Generator().manual_seed(HELD_OUT_SEED))
-    held_out = sorted(order[:HELD_OUT_PHOTOS].tolist())
+    held_out = held_out_photos(len(corpus.qa.paths))
     kept = lambda stage, epochs: os.path.join(o.cache, f"{stage}_seed{o.seed}_members{o.members}_epochs{epochs}.pt")
     model = Model(Frozen(), new_members(corpus, o.members, o.seed))
     model = fit(corpus, model, replace(FROZEN, seed=o.seed, epochs=o.epochs), held_out, log, kept("heads", o.epochs))
@@ -47,6 +43,9 @@ def run(o, log):
     view, heads = settle(corpus, model, log)
     measured = report(view, heads, held_out)[0]
     log("held out: " + json.dumps(measured))
+    # For `finish`, whose figures are of a run that goes on from here.
+    first = text.FIRST_TUNED_LAYER
+    export.write_parts(os.path.join(o.cache, "held_out"), heads, corpus.tower.encoder["layer"][first:], first, corpus.net)
     # What ships goes on from there, on everything.
     model = fit(corpus, model, replace(WHOLE, seed=o.seed), [], log, kept("whole", WHOLE.epochs))
     view, heads = settle(corpus, model, log)
@@ -67,16 +66,6 @@ def settle(corpus, model, log):
     model.towers.write_back(corpus)
     view = refresh(corpus, model.towers, log)
     return view, export.rounded(assemble(view, model.members))
-
-
-def calibrate(corpus, heads, images, texts):
-    """Score distributions on val, for all texts and for each language."""
-    own = {k: (texts[k] * images[corpus.val.said[k].of]).sum(1) for k in texts}
-    with torch.no_grad():
-        read = lambda texts: torch.cat([corpus.tower(corpus.tower.ids([t])) for t in texts])
-        away = {k: heads.encode_texts(read(t)) @ images.T for k, t in unrelated_texts().items()}
-    both = distributions(torch.cat([own["en"], own["zh"]]), torch.cat(list(away.values())))
-    return {**both, "by_language": {k: distributions(own[k], away[k]) for k in texts}}
 
 
 if __name__ == "__main__":

@@ -44,6 +44,25 @@ def write_heads(heads, path):
     save_file({k: np.ascontiguousarray(_half(v)) for k, v in state.items()}, path)
 
 
+def write_parts(folder, heads, layers, first, net=None):
+    """What a later stage goes on from or leaves: heads, the text layers from `first` on (six a file), the image tower's tuned blocks."""
+    os.makedirs(folder, exist_ok=True)
+    write_heads(heads, os.path.join(folder, "heads.safetensors"))
+    for at in range(0, len(layers), 6):
+        tensors, layout = {}, {}
+        for i, layer in enumerate(layers[at:at + 6], first + at):
+            for name, value in layer.state_dict().items():
+                name = f"text_model.encoder.layer.{i}.{name}"
+                tensors[name] = text.quantise_q8(value) if value.dim() == 2 else value.numpy()
+                if value.dim() == 2:
+                    layout[name] = f"q8_0 {value.shape[0]} {value.shape[1]}"
+        save_file(tensors, os.path.join(folder, f"text_{first + at}.safetensors"), metadata=layout)
+    if net:
+        tuned = [f"blocks.{i}." for i in range(image.LAST_FROZEN_BLOCK + 1, len(net._blocks))] + [".top_"]
+        named = {k: np.ascontiguousarray(_half(v)) for k, v in image.published_names(net).items() if any(t in k for t in tuned)}
+        save_file(named, os.path.join(folder, "image.safetensors"))
+
+
 def rounded(heads):
     """The heads as a reader of the file sees them, so that figures are those of the pack."""
     heads.load_state_dict({k: torch.from_numpy(_half(v).astype(np.float32)) for k, v in heads.state_dict().items()})

@@ -8,15 +8,13 @@ import argparse
 import json
 import os
 
-import numpy as np
 import torch
 from PIL import Image
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from . import image
-from .heads import WIDTH, ClassChannel, Heads, Member
-from .text import Source, TextTower, dequantise, dequantise_q8
+from .heads import stored_heads
+from .text import TextTower
 
 PHOTOS = ["fig-in-a-red-bowl", "窗边的两只狗", "kite", "raccoon", "clock", "wine-and-a-drum", "nuthatch-on-a-tree", "湖边的小船"]
 TEXTS = ["two dogs look out of a window", "a kite in a blue sky", "raccoon", "Boats on the shore of a lake at sunset .", "wine",
@@ -26,31 +24,8 @@ TEXTS = ["two dogs look out of a window", "a kite in a blue sky", "raccoon", "Bo
 
 def load(pack):
     """Towers and heads as the pack's files hold them."""
-    read = lambda name: {k: torch.from_numpy(v.astype(np.float32)) for k, v in load_file(os.path.join(pack, name)).items()}
-    net, weights, state = image.load_tower(), read("image.safetensors"), read("heads.safetensors")
-    with torch.no_grad():
-        for name, parameter in image.published_names(net).items():
-            parameter.copy_(weights[name])
-    zero = torch.zeros
-    count = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("members."))
-    heads = Heads([Member(zero(WIDTH)) for _ in range(count)], zero(WIDTH, WIDTH * count),
-                  ClassChannel(zero(1000, WIDTH), zero(WIDTH, WIDTH), zero(WIDTH)), image.classifier(net))
-    heads.load_state_dict(state)
-    source = Source()
-    with open(os.path.join(pack, "tokenizer.json"), encoding="utf8") as f:
-        pieces = [p for p, _ in json.load(f)["model"]["vocab"]]
-    place = {p: i for i, (p, _) in reversed(list(enumerate(source.pieces)))}
-    tower = TextTower(source, [place[p] for p in pieces]).eval()
-    tower.load_state_dict(stored_text(os.path.join(pack, "text.safetensors")))
-    return net, heads.eval(), tower
-
-
-def stored_text(path):
-    """The text tower's parameters, de-quantised."""
-    with safe_open(path, "np") as f:
-        layout = f.metadata() or {}
-        numbers = {"q4_0": dequantise, "q8_0": dequantise_q8, None: torch.from_numpy}
-        return {k.removeprefix("text_model."): numbers[layout[k].split()[0] if k in layout else None](f.get_tensor(k)) for k in f.keys()}
+    net = image.load_tower(os.path.join(pack, "image.safetensors"))
+    return net, stored_heads(os.path.join(pack, "heads.safetensors"), net), TextTower.of_pack(pack)
 
 
 @torch.no_grad()

@@ -7,7 +7,10 @@ grows with how near it is to the name of a class: the channel serves names, and 
 """
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import nn
+
+from .image import classifier
 
 WIDTH, GRID_WIDTH, INNER, POOLS, BEST_CLASSES = 384, 1280, 512, 4, 10
 # The class channel's share of a photo's vector.
@@ -124,6 +127,16 @@ class Heads(nn.Module):
         near = (c @ self.classes.names.T).max(1, keepdim=True).values
         (low, high), (far, close) = TEXT_SHARES, NEAR_NAMES
         return self.joint([m.text(x) for m in self.members], c, low + (high - low) * ((near - far) / (close - far)).clamp(0, 1))
+
+
+def stored_heads(path, net):
+    """The heads in a pack's file, with the classifier of its image tower."""
+    state, zero = {k: v.float() for k, v in load_file(path).items()}, torch.zeros
+    count = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("members."))
+    heads = Heads([Member(zero(WIDTH)) for _ in range(count)], zero(WIDTH, WIDTH * count),
+                  ClassChannel(zero(1000, WIDTH), zero(WIDTH, WIDTH), zero(WIDTH)), classifier(net))
+    heads.load_state_dict(state)
+    return heads.eval()
 
 
 def common_space(vectors):

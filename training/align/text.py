@@ -13,6 +13,7 @@ import unicodedata
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
 
@@ -114,6 +115,14 @@ def dequantise_q8(blocks):
     return torch.from_numpy((q.astype(np.float32) * scale).reshape(len(blocks), -1))
 
 
+def stored(path):
+    """The parameters in a file of ours, de-quantised."""
+    with safe_open(path, "np") as f:
+        layout = f.metadata() or {}
+        numbers = {"q4_0": dequantise, "q8_0": dequantise_q8, None: torch.from_numpy}
+        return {k.removeprefix("text_model."): numbers[layout[k].split()[0] if k in layout else None](f.get_tensor(k)) for k in f.keys()}
+
+
 def build_tokenizer(source, kept=None):
     """XLM-R's unigram model, whole or cut to the rows `kept` (ascending source ids; row i becomes id i)."""
     pieces = source.pieces if kept is None else [source.pieces[i] for i in kept]
@@ -193,20 +202,36 @@ class Layer(nn.Module):
 class TextTower(nn.Module):
     """Token ids -> sentence vectors: masked mean of the last layer, scaled to unit length."""
 
-    def __init__(self, source, kept):
+    def __init__(self, config, rows, tokenizer):
         super().__init__()
-        c = source.config
-        width, eps = c["hidden_size"], c["layer_norm_eps"]
+        width, eps, self.pad = config["hidden_size"], config["layer_norm_eps"], config["pad_token_id"]
         embed = lambda rows: nn.Embedding(rows, width)
-        self.embeddings = nn.ModuleDict({"word_embeddings": embed(len(kept)), "position_embeddings": embed(c["max_position_embeddings"]),
-                                         "token_type_embeddings": embed(c["type_vocab_size"]), "LayerNorm": nn.LayerNorm(width, eps)})
-        layers = [Layer(width, c["num_attention_heads"], c["intermediate_size"], eps) for _ in range(c["num_hidden_layers"])]
+        self.embeddings = nn.ModuleDict({"word_embeddings": embed(rows), "position_embeddings": embed(config["max_position_embeddings"]),
+                                         "token_type_embeddings": embed(config["type_vocab_size"]), "LayerNorm": nn.LayerNorm(width, eps)})
+        layers = [Layer(width, config["num_attention_heads"], config["intermediate_size"], eps) for _ in range(config["num_hidden_layers"])]
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(layers)})
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def of_source(cls, source, kept):
+        """With the package's numbers, cut to the rows `kept`."""
+        tower = cls(source.config, len(kept), build_tokenizer(source, kept))
         state = {k: torch.from_numpy(v.copy()) for k, v in source.plain.items()}
         word = "embeddings.word_embeddings.weight"
         state.update({k: dequantise(v[kept] if k == word else v) for k, v in source.blocks.items()})
-        self.load_state_dict(state)
-        self.tokenizer, self.pad = build_tokenizer(source, kept), source.pad
+        tower.load_state_dict(state)
+        return tower.eval()
+
+    @classmethod
+    def of_pack(cls, pack):
+        """With the numbers of a pack's files."""
+        with open(os.path.join(pack, "pack.json"), encoding="utf8") as f:
+            config = json.load(f)["text_config"]
+        tokenizer = Tokenizer.from_file(os.path.join(pack, "tokenizer.json"))
+        tokenizer.enable_truncation(MAX_TOKENS)
+        tower = cls(config, config["vocab_size"], tokenizer)
+        tower.load_state_dict(stored(os.path.join(pack, "text.safetensors")))
+        return tower.eval()
 
     def ids(self, texts):
         """Padded ids [B,L]."""
@@ -216,12 +241,12 @@ class TextTower(nn.Module):
             row[:len(found)] = torch.tensor(found)
         return out
 
-    def lower(self, ids):
-        """Ids [B,L] -> what enters the first tuned layer [B,L,384]."""
+    def lower(self, ids, layers=FIRST_TUNED_LAYER):
+        """Ids [B,L] -> what leaves the first `layers` layers [B,L,384]."""
         e = self.embeddings
         x = e["word_embeddings"](ids) + e["position_embeddings"].weight[:ids.shape[1]] + e["token_type_embeddings"].weight[0]
         x, mask = e["LayerNorm"](x), attention_mask(ids != self.pad)
-        for layer in self.encoder["layer"][:FIRST_TUNED_LAYER]:
+        for layer in self.encoder["layer"][:layers]:
             x = layer(x, mask)
         return x
 
@@ -317,4 +342,4 @@ def load(cache, texts, log):
     with open(path) as f:
         kept = json.load(f)
     log(f"vocabulary: {len(kept)} of {len(source.pieces)} rows kept")
-    return source, kept, TextTower(source, kept).eval()
+    return source, kept, TextTower.of_source(source, kept)

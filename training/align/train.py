@@ -10,7 +10,9 @@ from torch import nn
 
 from .heads import Heads, Member, common_space, fit_class_channel
 from .image import GRID
-from .measure import recall, recall_of_any, recall_of_photos
+from .measure import distributions, recall, recall_of_any, recall_of_photos, unrelated_texts
+
+HELD_OUT_PHOTOS, HELD_OUT_SEED = 450, 1
 
 
 @dataclass
@@ -38,6 +40,11 @@ FROZEN = Plan()
 TUNING = Plan(epochs=7, batch=384, rate=2e-4, tower_rate=5e-5, decay=0.02, names=128, classes_weight=0.5, cells=41)
 # Then a little more, on the photos that were held out as well.
 WHOLE = replace(TUNING, epochs=2, rate=5e-5, tower_rate=1.5e-5)
+
+
+def held_out_photos(count, some=HELD_OUT_PHOTOS, seed=HELD_OUT_SEED):
+    """Which of cocoqa's photos measure a run that has not seen them."""
+    return sorted(torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:some].tolist())
 
 
 def contrast(x, y, scale, smoothing=0.0):
@@ -187,3 +194,13 @@ def report(corpus, heads, held_out):
     for kind, names in corpus.names.items():
         out[f"class_prototypes_{kind}"] = {"text_to_image": recall(heads.encode_texts(names.vectors) @ shown.T, names.of)}
     return out, images, texts
+
+
+def calibrate(corpus, heads, images, texts):
+    """Score distributions on val, for all texts and for each language."""
+    own = {k: (texts[k] * images[corpus.val.said[k].of]).sum(1) for k in texts}
+    with torch.no_grad():
+        read = lambda texts: torch.cat([corpus.tower(corpus.tower.ids([t])) for t in texts])
+        away = {k: heads.encode_texts(read(t)) @ images.T for k, t in unrelated_texts().items()}
+    both = distributions(torch.cat([own["en"], own["zh"]]), torch.cat(list(away.values())))
+    return {**both, "by_language": {k: distributions(own[k], away[k]) for k in texts}}

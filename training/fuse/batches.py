@@ -12,7 +12,7 @@ import torch
 
 from . import model, swap
 from .data import LANGUAGES, is_clumsy
-from .features import tags as probable
+from .pictures import Look
 from .reward import Cider, Worth, plain
 from .words import CLS, SEP, START
 
@@ -34,6 +34,7 @@ class Mix:
     drawn: int = 5          # captions of each of them
     groups: int = 2         # of a batch of pairs
     group: int = 4          # pictures of a group, which Align takes for one another
+    near: int = 12          # photos nearest to a caption, of which a group takes its own
     own: int = 2            # captions of each of them; all of a group's stand beside each of its pictures
     free: float = 0.08      # caption batches without a picture
     swapped: float = 0.2    # samples whose noun is swapped
@@ -48,7 +49,7 @@ class Mix:
 
 
 class Maker:
-    """Makes batches from a corpus, its features and hard negatives.
+    """Makes batches from a corpus, what is known of its photos, and hard negatives; pictures are told, not shown (`pictures.Look`).
 
     `hard[language][photo]`: for each of the photo's captions, photos (global numbers) that Align finds nearest to it but for its own.
     """
@@ -57,7 +58,7 @@ class Maker:
         self.corpus, self.seen, self.words, self.hard, self.mix = corpus, seen, words, hard, mix
         self.answer = {a: i for i, a in enumerate(answers)}
         self.classes = swap.Classes()
-        self.tagged = probable(seen.scores, mix.threshold)
+        self.tagged = seen.tagged(mix.threshold)
         self._ids, self._cider = {}, {}
         photos = corpus.photos
         training = [i for i, p in enumerate(photos) if not p.held_out and p.source in ("flickr8k_train", "cocoqa")]
@@ -86,7 +87,7 @@ class Maker:
     def caption_ids(self, text, language):
         return [START[language], *self.ids(text)[:LONGEST_CAPTION - 2], SEP]
 
-    def batch(self, task, number):
+    def drawn(self, task, number):
         """Batch `number` of a task: what its loss needs."""
         draw = random.Random(f"{self.mix.seed}/{task}/{number}")
         return getattr(self, task)(draw)
@@ -143,19 +144,24 @@ class Maker:
     # Pictures whose captions the model writes itself, with what people wrote to judge them by.
 
     def scst(self, draw):
-        """(language, tags, cells, what captions of each picture are worth, how many captions to draw)."""
+        """(language, tags, cells, what people said of each picture, how many captions to draw)."""
         m, language, rows = self.mix, "zh" if draw.random() < self.mix.chinese_praised else "en", []
-        cider = self.cider(language)
-        for p in draw.sample(self.photographed, m.praised):
+        for p in draw.sample(self.photographed, min(m.praised, len(self.photographed))):
             tags, change = self._shown(p, draw)
             said = self.corpus.photos[p].captions[language]
             exact = draw.random() < 0.5
             swapped = [t for t in (self._swap(t, language, change, exact) for t in said) if t] if change else []
             if not swapped:
                 tags, change = self._tags(p, draw), None
-            rows.append((self.tag_ids(tags, language), p, change, Worth(cider, [plain(t, language) for t in swapped or said])))
+            rows.append((self.tag_ids(tags, language), p, change, swapped or said))
         cells = self._cells([r[1] for r in rows], [r[2] for r in rows], draw, self._mirrors(rows, draw))
         return language, [r[0] for r in rows], cells, [r[3] for r in rows], m.drawn
+
+    def worths(self, language, said, drawn):
+        """What captions, in ids, are worth beside what people said of their pictures: a list for each picture."""
+        words = lambda ids: plain(self.words.text([i for i in ids if i != SEP]), language) + ["<cut>"] * (ids[-1] != SEP)
+        by = [Worth(self.cider(language), [plain(t, language) for t in texts]) for texts in said]
+        return [[worth.of(words(ids)) for ids in row] for worth, row in zip(by, drawn)]
 
     def cider(self, language):
         if language not in self._cider:
@@ -187,14 +193,14 @@ class Maker:
         return [draw.random() < 0.5 for _ in rows]
 
     def _cells(self, photos, changes, draw, mirrors):
-        """Cells; those of a swapped noun are mixed toward the new class's row of the classifier."""
-        cells = self.seen.cells(photos, mirrors)
-        g = torch.Generator().manual_seed(draw.randrange(1 << 31))
-        for row, change in zip(cells, changes):
+        """What stands for the cells; those of a swapped noun are mixed toward the new class's row of the classifier."""
+        views = [self.seen.view(p, m, draw) for p, m in zip(photos, mirrors)]
+        g, mixed = torch.Generator().manual_seed(draw.randrange(1 << 31)), []
+        for row, change in enumerate(changes):
             if change:
-                share = draw.uniform(0.3, 0.9) * torch.rand(len(row), 1, generator=g).clamp(min=0.2)
-                row.lerp_(self.seen.prototypes[change[1]].expand_as(row), share)
-        return cells
+                share = draw.uniform(0.3, 0.9) * torch.rand(self.seen.spots, 1, generator=g).clamp(min=0.2)
+                mixed.append((row, change[1], share.numpy()))
+        return Look(photos, views, mixed)
 
     # The tasks where a text sees all of itself.
 
@@ -219,7 +225,7 @@ class Maker:
         """A photo, those that Align confuses with one of its captions, and one more."""
         first, count = draw.choice(self.described[language]), self.mix.group
         near = self.hard.get(language, {}).get(first)
-        photos = [first, *draw.sample(draw.choice(near)[:12], count - 2)] if near else [first]
+        photos = [first, *draw.sample(draw.choice(near)[:self.mix.near], count - 2)] if near else [first]
         others = [p for p in draw.sample(self.described[language], min(8 * count, len(self.described[language]))) if p not in photos]
         # Of its own data set where there are enough: what sets them apart should be the photo.
         others.sort(key=lambda p: self.corpus.photos[p].source != self.corpus.photos[first].source)
@@ -258,7 +264,7 @@ class Maker:
         g = torch.Generator().manual_seed(draw.randrange(1 << 31))
         # A drawn shape lies in one cell or two; photos have more to go by.
         taken = torch.tensor([self.mix.covered * (not self.corpus.photos[r[2]].source.startswith("easy")) for r in rows])
-        cells[torch.rand(cells.shape[:2], generator=g) < taken[:, None]] = 0
+        cells.covered = (torch.rand(len(rows), self.seen.spots, generator=g) < taken[:, None]).numpy()
         s = model.sequence([[t for t, _ in r[0]] for r in rows], [r[1] for r in rows], cells)
         return s, torch.tensor([target for r in rows for _, target in r[0]])
 

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from . import model as layout
 from .data import LANGUAGES
-from .features import tags as probable
 from .reward import Cider, plain
 from .sample import likeliest, unsaid
 from .words import START
@@ -19,31 +18,31 @@ PICK = 20.0
 
 
 class Eye:
-    """What the model is shown of photos; `blind`: neither picture nor tags, for the text-only baseline."""
+    """What the model is shown of photos; `blind`: neither picture nor tags, for the text-only baseline. `batch`: so many at once."""
 
-    def __init__(self, maker, threshold, tower=None):
-        self.maker, self.tagged, self.tower = maker, probable(maker.seen.scores, threshold), tower
+    def __init__(self, maker, tower=None):
+        self.maker, self.tower, self.batch = maker, tower, 512 if maker.seen.device.type == "cuda" else 64
 
     def show(self, photos, languages, blind=False):
         cells = self.maker.seen.cells(photos)
-        tags = [[] if blind else self.maker.tag_ids(self.tagged[p], l) for p, l in zip(photos, languages)]
+        tags = [[] if blind else self.maker.tag_ids(self.maker.tagged[p], l) for p, l in zip(photos, languages)]
         return tags, cells * 0 if blind else cells
 
     @torch.no_grad()
-    def near(self, pairs, batch=64):
+    def near(self, pairs):
         """The cosine of each (photo, text, language) in Align's space; 0 without its tower."""
         if self.tower is None:
             return [0.0] * len(pairs)
         texts, at = list(dict.fromkeys(t for _, t, _ in pairs)), {}
-        for i in range(0, len(texts), batch):
-            some = texts[i:i + batch]
-            at.update(zip(some, self.tower.heads.encode_texts(self.tower.text(self.tower.text.ids(some)))))
+        for i in range(0, len(texts), self.batch):
+            some = texts[i:i + self.batch]
+            at.update(zip(some, self.tower.said(some)))
         return [float(at[t] @ self.maker.seen.vectors[p]) for p, t, _ in pairs]
 
 
-def written(model, eye, photos, language, beam=3, batch=32):
+def written(model, eye, photos, language, beam=3):
     """Captions of photos as the program writes them, by beam search, of whose sentences Align picks: [(text, mean log p of a token, cosine)]."""
-    out, barred = [], unsaid(eye.maker.words, language, model.shape.said)
+    out, barred, batch = [], unsaid(eye.maker.words, language, model.shape.said), eye.batch // 2
     for at in range(0, len(photos), batch):
         some = photos[at:at + batch]
         tags, cells = eye.show(some, [language] * len(some))
@@ -114,14 +113,14 @@ def auc(true, false):
 
 
 @torch.no_grad()
-def evidence(model, eye, pairs, batch=64):
+def evidence(model, eye, pairs):
     """What speaks for each (photo, text, language), [N,3]: the log-odds of the matching head on [CLS]; the
     gain, log p(text | picture) - log p(text), by which the picture makes the text a likelier caption; Align's cosine."""
-    odds, seen, alone = [], [], {}
+    odds, seen, alone, batch = [], [], {}, eye.batch
     for at in range(0, len(pairs), batch):
         some = pairs[at:at + batch]
         tags, cells = eye.show([p for p, _, _ in some], [l for _, _, l in some])
-        s = layout.sequence([[eye.maker.text_ids(t)] for _, t, _ in some], tags, cells)
+        s = layout.placed(layout.sequence([[eye.maker.text_ids(t)] for _, t, _ in some], tags, cells), model.device)
         scores = model.matches(s.firsts(model(s)))
         odds += (scores[:, 1] - scores[:, 0]).tolist()
         seen += likelihoods(model, [eye.maker.caption_ids(t, l) for _, t, l in some], tags, cells)
@@ -134,7 +133,7 @@ def evidence(model, eye, pairs, batch=64):
 
 def likelihoods(model, ids, tags, cells):
     """log p of each text, from its first token to [SEP], as a caption of its picture; words that captions never say are not counted."""
-    s, following = layout.scored([[i] for i in ids], tags, cells, model.shape.said)
+    s, following = layout.placed(layout.scored([[i] for i in ids], tags, cells, model.shape.said), model.device)
     scores = model.words(model(s)).log_softmax(-1).gather(2, following[..., None])[..., 0]
     return (scores * (following > 0)).sum(1).tolist()
 
@@ -194,13 +193,13 @@ def matching(judge, own, other, close):
 
 
 @torch.no_grad()
-def answered(model, eye, asked, names, language, blind=False, batch=64):
+def answered(model, eye, asked, names, language, blind=False):
     """(answer, probability) of each question."""
-    out = []
+    out, batch = [], eye.batch
     for at in range(0, len(asked), batch):
         some = asked[at:at + batch]
         tags, cells = eye.show([q.photo for q in some], [language] * len(some), blind)
-        s = layout.sequence([[eye.maker.text_ids(q.text(language))] for q in some], tags, cells)
+        s = layout.placed(layout.sequence([[eye.maker.text_ids(q.text(language))] for q in some], tags, cells), model.device)
         best = model.answers(s.firsts(model(s))).softmax(1).max(1)
         out += [(names[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist())]
     return out
@@ -248,7 +247,7 @@ def vqa(model, eye, asked, names, most, seed=3):
 
 def report(model, maker, names, hard, log, most=400, tower=None):
     """Every figure, at most `most` photos or questions each; the program counts (`program.py`)."""
-    eye = Eye(maker, maker.mix.threshold, tower)
+    eye = Eye(maker, tower)
     val = maker.corpus.of("flickr8k_val")[:most]
     out = {"captions": {}, "trust": {}, "matching": {}}
     found = {language: compared(model, eye, val, language, hard) for language in LANGUAGES}

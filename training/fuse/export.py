@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load, save, save_file
 
 from . import batches
 from .evaluate import PICK
@@ -50,6 +50,28 @@ def rounded(model):
     tensors, notes = stored(model.state_dict())
     model.load_state_dict({k: restored(v) if k in notes else v.float() for k, v in tensors.items()})
     return model.eval()
+
+
+def write_parts(state, steps, folder, part=14_000_000):
+    """Weights as f16, a safetensors file cut into parts that may travel where large files may not."""
+    os.makedirs(folder, exist_ok=True)
+    raw = save({k: v.half().contiguous().cpu() for k, v in state.items()}, {"steps": str(steps)})
+    names = [os.path.join(folder, f"weights_{i:02}.part") for i in range(-(-len(raw) // part))]
+    for i, name in enumerate(names):
+        with open(name + ".new", "wb") as f:
+            f.write(raw[i * part:(i + 1) * part])
+    for name in names:
+        os.replace(name + ".new", name)
+
+
+def read_parts(folder):
+    """(weights as f32, steps) that `write_parts` wrote."""
+    names, raw = sorted(n for n in os.listdir(folder) if n.startswith("weights_") and n.endswith(".part")), b""
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as f:
+            raw += f.read()
+    notes = json.loads(raw[8:8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
+    return {k: v.float() for k, v in load(raw).items()}, int(notes["steps"])
 
 
 def config(shape, mix, metrics):

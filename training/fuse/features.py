@@ -1,8 +1,9 @@
 """What the Align pack's image tower sees of every photo, computed once and kept in the cache folder: the grid,
-averaged to side x side cells, class scores, and the joint vectors that find hard negatives.
+averaged to side x side cells, class scores, and the joint vectors that find hard negatives. `views.py` keeps them in memory instead.
 
 File names carry the tower's hash: another pack makes other features.
 """
+import copy
 import hashlib
 import os
 import time
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ..align import golden, image
+from .pictures import Pictures
 
 GRID_SIDE = 9
 
@@ -28,12 +30,26 @@ class Tower:
 
     def __init__(self, pack, cache):
         self.net, self.heads, self.text = golden.load(pack)
+        self.device = torch.device("cpu")
         with open(os.path.join(pack, "image.safetensors"), "rb") as f:
             self.image_hash = image_hash = hashlib.sha256(f.read()).hexdigest()
         with open(os.path.join(pack, "heads.safetensors"), "rb") as f:
             self.hash = image_hash[:8] + hashlib.sha256(f.read()).hexdigest()[:4]
         self.rows, self.bias = image.classifier(self.net)
+        self.width = self.heads.encode_texts(torch.zeros(1, 384)).shape[1]
         self._path = os.path.join(cache, f"tower_{image_hash[:8]}.onnx")
+
+    def on(self, device):
+        """The same on a device."""
+        other = copy.copy(self)
+        other.net, other.heads, other.text, other.device = *(copy.deepcopy(part).to(device) for part in (self.net, self.heads, self.text)), device
+        other.rows, other.bias = other.heads.classifier = image.classifier(other.net)
+        return other
+
+    @torch.no_grad()
+    def said(self, texts):
+        """Joint vectors of texts [N,768], on the CPU."""
+        return self.heads.encode_texts(self.text(self.text.ids(texts).to(self.device))).cpu()
 
     def session(self):
         """Pixels -> grid, in ONNX Runtime, which is two to three times as fast as PyTorch here."""
@@ -57,11 +73,11 @@ class Tower:
         """Joint vectors of texts [N,768], kept in the cache folder."""
         path = os.path.join(cache, f"fuse_{self.hash}_text_{name}_{len(texts)}.npy")
         if not os.path.exists(path):
-            out, start = np.zeros((len(texts), self.heads.encode_texts(torch.zeros(1, 384)).shape[1]), np.float16), time.time()
+            out, start = np.zeros((len(texts), self.width), np.float16), time.time()
             order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
             for at in range(0, len(order), batch):
                 rows = order[at:at + batch]
-                out[rows] = self.heads.encode_texts(self.text(self.text.ids([texts[i] for i in rows]))).numpy()
+                out[rows] = self.said([texts[i] for i in rows]).numpy()
             log(f"joint vectors of {name}: {len(texts)} texts in {time.time() - start:.0f} s")
             np.save(path + ".part.npy", out)
             os.replace(path + ".part.npy", path)
@@ -77,12 +93,14 @@ class _Grid(torch.nn.Module):
         return self.trunk(pixels)[1]
 
 
-class Seen:
+class Seen(Pictures):
     """Features of all photos of a corpus: `cells` [N,C,1280] f16, mapped; `scores` [N,1000]; `vectors` [N,768]."""
 
+    device = torch.device("cpu")
+
     def __init__(self, tower, photos, side, cache, log, flipped=(), batch=16):
-        run, parts = None, {"cells": (side * side, image.WIDTH), "scores": (image.CLASSES,), "vectors": (tower.heads.encode_texts(torch.zeros(1, 384)).shape[1],)}
-        self.of, self.sets = {}, {}
+        run, parts = None, {"cells": (side * side, image.WIDTH), "scores": (image.CLASSES,), "vectors": (tower.width,)}
+        self.spots, self.of, self.sets = side * side, {}, {}
         for source in dict.fromkeys(p.source for p in photos):
             rows = [i for i, p in enumerate(photos) if p.source == source]
             self.of.update({i: (source, k) for k, i in enumerate(rows)})
@@ -102,16 +120,17 @@ class Seen:
     def _all(self, count, name):
         return torch.from_numpy(np.stack([self.sets[self.of[i][0], False][name][self.of[i][1]] for i in range(count)]).astype(np.float32))
 
-    def has_mirrored(self, photo):
-        return (self.of[photo][0], True) in self.sets
+    def tagged(self, threshold):
+        return tags(self.scores, threshold)
 
-    def cells(self, photos, flip=None):
-        """[B,C,1280] f32; where `flip[b]`, of the mirrored photo if there is one."""
+    def looks(self, photo):
+        return 1 + ((self.of[photo][0], True) in self.sets)
+
+    def cells(self, photos, views=None):
         out = []
-        for b, photo in enumerate(photos):
+        for photo, view in zip(photos, views or [0] * len(photos)):
             source, row = self.of[photo]
-            mirrored = bool(flip is not None and flip[b] and self.has_mirrored(photo))
-            out.append(self.sets[source, mirrored]["cells"][row])
+            out.append(self.sets[source, bool(view)]["cells"][row])
         return torch.from_numpy(np.stack(out).astype(np.float32))
 
 

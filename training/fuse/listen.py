@@ -15,10 +15,10 @@ def weigh(model, judge, maker, tower, cache, log, language="en", most=500, best=
     said = [corpus.photos[p].captions[language][0] for p in photos]
     texts = tower.vectors(said, cache, f"flickr8k_val_{language}", log)
     drawn = torch.randperm(len(photos), generator=torch.Generator().manual_seed(seed))[:most]
-    cosines, order = (texts[drawn] @ seen.vectors[photos].T).topk(best, 1)
-    eye = Eye(maker, maker.mix.threshold, tower)
+    cosines, order = (texts[drawn] @ seen.vectors[photos].T).topk(min(best, len(photos)), 1)
+    eye = Eye(maker, tower)
     pairs = [(photos[o], said[t], language) for t, row in zip(drawn.tolist(), order.tolist()) for o in row]
-    odds = judge.odds(evidence(model, eye, pairs)).view(len(drawn), best)
+    odds = judge.odds(evidence(model, eye, pairs)).view(len(drawn), -1)
     right = order == drawn[:, None]
     first = {w: 100 * right.gather(1, (odds + w * cosines).argmax(1, keepdim=True)).float().mean().item() for w in WEIGHTS}
     first["inf"] = 100 * right[:, 0].float().mean().item()

@@ -6,7 +6,7 @@ directions, chosen by the mask; from VinVL the layer norm on the visual features
 each other alone: what is seen of a picture is computed once, and several texts stand beside it in one row.
 Parameters are named as the Rust program reads them. Must not know datasets.
 """
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -107,13 +107,14 @@ class Visual(nn.Module):
 @dataclass
 class Sequence:
     """A batch. `ids`, `positions`, `kinds` [B,L]; `part` [B,L]: 0 what is seen by all, k the k-th text, -1 padding;
-    `cells` [B,C,1280] or `None` where no picture is shown; `forward`: a word sees none that follow it."""
+    `cells` [B,C,1280], `None` where no picture is shown, or what stands for them until they are gathered; `forward`: a word
+    sees none that follow it."""
 
     ids: torch.Tensor
     positions: torch.Tensor
     kinds: torch.Tensor
     part: torch.Tensor
-    cells: torch.Tensor | None
+    cells: object
     forward: bool
 
     def mask(self):
@@ -125,13 +126,13 @@ class Sequence:
         asks, seen = part[:, :, None], part[:, None, :]
         own = (asks == seen) & (seen > 0)
         if self.forward:
-            own = own & torch.ones(part.shape[1], part.shape[1], dtype=torch.bool).tril()
+            own = own & torch.ones_like(own[0]).tril()
         # A padded row sees itself: a row that sees nothing has no softmax.
-        return ((seen == 0) & (asks >= 0) | own | torch.eye(part.shape[1], dtype=torch.bool))[:, None]
+        return ((seen == 0) & (asks >= 0) | own | torch.eye(part.shape[1], dtype=torch.bool, device=part.device))[:, None]
 
     def owners(self, texts):
         """For each place the number of its text among those of the batch, of which each row has `texts`: [B,L]."""
-        return torch.arange(len(self.part))[:, None] * texts + self.part - 1
+        return torch.arange(len(self.part), device=self.part.device)[:, None] * texts + self.part - 1
 
     def firsts(self, hidden):
         """The hidden states at each text's [CLS], texts in order: [texts,width]."""
@@ -155,6 +156,10 @@ class Fuse(nn.Module):
         self.itm_output = linear(width, 2)
         self.vqa_output = nn.Sequential(linear(width, 2 * width), nn.GELU(), norm(2 * width, EPS), linear(2 * width, shape.answers))
         self.dropout = nn.Dropout(shape.dropout)
+
+    @property
+    def device(self):
+        return self.itm_output.weight.device
 
     def start_from(self, state):
         """Takes over the text weights; the rest is new."""
@@ -193,23 +198,36 @@ class Fuse(nn.Module):
         """Scores of the words that captions say, [..,said]: the table's first rows, tied."""
         head = self.cls["predictions"]
         x = head["transform"]["LayerNorm"](F.gelu(head["transform"]["dense"](hidden)))
-        return F.linear(x, self.bert["embeddings"]["word_embeddings"].weight[:self.shape.said], head.bias)
+        # Whatever the layers count in, scores are f32.
+        return F.linear(x, self.bert["embeddings"]["word_embeddings"].weight[:self.shape.said], head.bias).float()
 
     def pooled(self, firsts):
         return self.dropout(torch.tanh(self.bert["pooler"]["dense"](firsts)))
 
     def answers(self, firsts):
-        return self.vqa_output(self.pooled(firsts))
+        return self.vqa_output(self.pooled(firsts)).float()
 
     def matches(self, firsts):
-        return self.itm_output(self.pooled(firsts))
+        return self.itm_output(self.pooled(firsts)).float()
+
+
+def mapped(batch, change):
+    """A batch, tuples and sequences within tuples, with each of its parts changed."""
+    if isinstance(batch, tuple):
+        return tuple(mapped(part, change) for part in batch)
+    if isinstance(batch, Sequence):
+        return replace(batch, **{f.name: change(getattr(batch, f.name)) for f in fields(batch)})
+    return change(batch)
+
+
+def placed(batch, device):
+    """A batch with its tensors on a device."""
+    return mapped(batch, lambda part: part.to(device, non_blocking=True) if isinstance(part, torch.Tensor) else part)
 
 
 def padded(rows, fill):
-    out = torch.full((len(rows), max(map(len, rows))), fill)
-    for to, row in zip(out, rows):
-        to[:len(row)] = torch.tensor(row)
-    return out
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows], dtype=torch.long)
 
 
 def sequence(texts, tags, cells, forward=False):

@@ -2,6 +2,7 @@
 Must not know what the captions are for.
 """
 import torch
+import torch.nn.functional as F
 
 from . import model as layout
 from .words import SEP, SPECIAL
@@ -12,18 +13,21 @@ HEAT = 0.7
 
 
 def unsaid(words, language, said):
-    """What no caption of the language may say, as -inf to add to the scores: [said]."""
-    out = torch.zeros(said)
-    out[:SEP], out[SEP + 1:len(SPECIAL)] = -1e9, -1e9
-    if language != "zh":
-        out[words.chinese] = -1e9
+    """What no caption of the language may say, as -inf to add to the scores of its first word and of those that follow: [2,said], on the CPU."""
+    out = torch.zeros(2, said)
+    out[:, :SEP], out[:, SEP + 1:len(SPECIAL)], out[0, SEP] = -1e9, -1e9, -1e9
+    if language == "zh":
+        # One that begins in English goes on so.
+        out[0, words.foreign] = -1e9
+    else:
+        out[:, words.chinese] = -1e9
     return out
 
 
 def _drawn(p):
     """One of each row's classes; `torch.multinomial` makes a random number for every class."""
     sums = p.cumsum(1)
-    return torch.searchsorted(sums, torch.rand(len(p), 1) * sums[:, -1:], right=True).clamp(max=p.shape[1] - 1)
+    return torch.searchsorted(sums, torch.rand(len(p), 1, device=p.device) * sums[:, -1:], right=True).clamp(max=p.shape[1] - 1)
 
 
 class Writer:
@@ -32,11 +36,11 @@ class Writer:
 
     @torch.no_grad()
     def __init__(self, model, tags, cells):
-        seen = layout.captions([[] for _ in tags], tags, cells)
+        seen = layout.placed(layout.captions([[] for _ in tags], tags, cells), model.device)
         self.model, self.step, self.layers = model, 0, model.bert["encoder"]["layer"]
         x = model.first(seen)
-        shown = torch.cat([torch.ones(len(tags), cells.shape[1], dtype=torch.bool), seen.part == 0], 1)
-        self.hidden, self.shown = torch.zeros(shown.shape).masked_fill(~shown, -1e9)[:, None, None], shown.shape[1]
+        shown = F.pad(seen.part == 0, (cells.shape[1], 0), value=True)
+        self.hidden, self.shown = x.new_zeros(shown.shape).masked_fill(~shown, -1e9)[:, None, None], shown.shape[1]
         mask, self.pictures = seen.mask(), []
         for layer in self.layers:
             _, key, value = layer.split(x)
@@ -69,11 +73,10 @@ def captions(model, tags, cells, start, count, barred):
     """`count` captions of each picture, drawn from the model's own probabilities at `HEAT`: [[ids]] with their [SEP] but for
     those that found no end."""
     writer, b = Writer(model, tags, cells), len(tags)
-    last, out, live = torch.full((b, count), start), [], torch.ones(b, count, dtype=torch.bool)
+    last, out, barred = torch.full((b, count), start, device=model.device), [], barred.to(model.device)
+    live = torch.ones_like(last, dtype=torch.bool)
     for t in range(LONGEST):
-        scores = writer.next(last) / HEAT + barred
-        if t == 0:
-            scores[..., SEP] = -1e9
+        scores = writer.next(last) / HEAT + barred[min(t, 1)]
         last = _drawn(scores.softmax(-1).flatten(0, 1)).view(b, count)
         out.append(torch.where(live, last, 0))
         live = live & (last != SEP)
@@ -86,14 +89,12 @@ def likeliest(model, tags, cells, start, barred, beam=3, longest=30):
     """Beam search as the Rust program does it: of each picture the sentences that ended, [[(ids without the end, log p,
     tokens counted)]], those of highest log p a token first; where none ended, what was there."""
     writer, b = Writer(model, tags, cells), len(tags)
-    last, parents = torch.full((b, beam), start), None
+    last, parents, barred = torch.full((b, beam), start), None, barred.to(model.device)
     # All but one of the first row's copies are out of the race.
     live = [[([], 0.0)] + [([], -1e9)] * (beam - 1) for _ in range(b)]
     ended, done, rank = [[] for _ in range(b)], [False] * b, lambda s: s[1] / s[2]
     for step in range(longest):
-        scores = writer.next(last, parents) + barred
-        if step == 0:
-            scores[..., SEP] = -1e9
+        scores = writer.next(*layout.placed((last, parents), model.device)) + barred[min(step, 1)]
         best = scores.log_softmax(-1).topk(2 * beam, -1)
         values, words = best.values.tolist(), best.indices.tolist()
         last, parents = torch.zeros(b, beam, dtype=torch.long), torch.zeros(b, beam, dtype=torch.long)

@@ -41,7 +41,15 @@ class Words:
     @functools.cached_property
     def chinese(self):
         """Words with Chinese characters among those that captions say."""
-        return [i for i in range(self.said) if any(map(_is_han, self._whole.id_to_token(i)))]
+        return self._with(_is_han)
+
+    @functools.cached_property
+    def foreign(self):
+        """Words with letters of other scripts among them."""
+        return self._with(lambda c: c.isalpha() and not _is_han(c))
+
+    def _with(self, character):
+        return [i for i in range(self.said) if any(map(character, self._whole.id_to_token(i)))]
 
     def ids(self, texts):
         return [e.ids for e in self._whole.encode_batch(list(texts), add_special_tokens=False)]
