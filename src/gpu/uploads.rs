@@ -3,12 +3,14 @@
 //!
 //! Must not know what is in them.
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::GpuError;
 
 /// Free buffers beyond this many bytes are given back to the driver.
 const KEPT: u64 = 256 << 20;
+/// Buffers on their way back, at most; others are let go.
+const RETURNING: usize = 256;
 
 /// Buffers that are mapped and free, filled and not yet submitted, or on their way back.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub(super) struct Uploads {
 
 impl Uploads {
     pub fn new() -> Self {
-        Self { free: Vec::new(), filled: Vec::new(), back: unbounded() }
+        Self { free: Vec::new(), filled: Vec::new(), back: bounded(RETURNING) }
     }
 
     /// A buffer that holds `parts` one after the other, to be copied from before the next submission. All of them
@@ -57,8 +59,8 @@ impl Uploads {
             let (back, own) = (self.back.0.clone(), buffer.clone());
             buffer.map_async(wgpu::MapMode::Write, .., move |mapped| {
                 if mapped.is_ok() {
-                    // Nobody uploads any more: nothing is lost.
-                    let _ = back.send(own);
+                    // Nobody uploads any more, or there are enough: nothing is lost.
+                    let _ = back.try_send(own);
                 }
             });
         }

@@ -56,7 +56,16 @@ pub struct Decoding {
 impl Decoding {
     /// Greedy up to `max_tokens`.
     pub fn greedy(end: u32, max_tokens: usize) -> Self {
-        Self { beam: 1, max_tokens, end, banned: Vec::new(), no_opening: Vec::new(), no_repeat: 0, length_penalty: 1.0, sampling: None }
+        Self {
+            beam: 1,
+            max_tokens,
+            end,
+            banned: Vec::new(),
+            no_opening: Vec::new(),
+            no_repeat: 0,
+            length_penalty: 1.0,
+            sampling: None,
+        }
     }
 }
 

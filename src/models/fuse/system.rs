@@ -131,7 +131,19 @@ impl System {
             min_side: eye.as_ref().map_or(1, Eye::min_side),
             align_weight: model.config.own.align_weight,
         };
-        Ok(Self { spec, model, tokenizer, special, starts, banned, chinese_tokens, foreign_tokens, labels, eye, chinese })
+        Ok(Self {
+            spec,
+            model,
+            tokenizer,
+            special,
+            starts,
+            banned,
+            chinese_tokens,
+            foreign_tokens,
+            labels,
+            eye,
+            chinese,
+        })
     }
 
     fn recipe(&self) -> Recipe {
