@@ -69,16 +69,15 @@ class Layout(unittest.TestCase):
                 self.assertEqual(row[0], row[1])
                 ids = [START["en"]]
                 for k, word in enumerate(row[0]):
-                    scores = self.model.words(self.model(layout.captions([[ids]], [tag], cell[None]))[0, -1]) + barred
-                    scores[SEP] = -1e9 if k == 0 else scores[SEP]
+                    scores = self.model.words(self.model(layout.captions([[ids]], [tag], cell[None]))[0, -1]) + barred[min(k, 1)]
                     self.assertEqual(scores.argmax(), word)
                     ids.append(word)
 
     def test_beam_search_is_that_of_whole_sequences(self):
         """A plain search that computes every sequence anew, with the same rules."""
         tags, cells, beam = [[12, 13, SEP], []], torch.rand(2, 9, 96, generator=torch.Generator().manual_seed(6)), 3
-        barred = torch.zeros(self.model.shape.said)
-        barred[:SEP], barred[SEP + 1:7] = -1e9, -1e9
+        barred = torch.zeros(2, self.model.shape.said)
+        barred[:, :SEP], barred[:, SEP + 1:7], barred[0, SEP] = -1e9, -1e9, -1e9
         found = sample.likeliest(self.model, tags, cells, START["en"], barred, beam, longest=8)
         for sentences, tag, cell in zip(found, tags, cells):
             live, ended = [([START["en"]], 0.0)], []
