@@ -56,7 +56,7 @@ to whom. Relations and negation are mostly lost. Other languages than English an
 not supported: their letters are not in the vocabulary. Social biases of its sources (who is shown doing what) remain.
 
 ## Training again
-`python -m training.align --datasets DIR --cache DIR --out assets/models/lite-align`, then `python -m training.align.finish` on a GPU (see training/README.md).
+`python -m training.align --datasets DIR --cache DIR --out assets/models/lite-align` (see training/README.md).
 """
 
 

@@ -23,7 +23,7 @@ from . import card, data, export, image, text, views
 from .corpus import PER_PHOTO
 from .heads import Member, stored_heads
 from .towers import SOME
-from .train import assemble, calibrate, held_out_photos, report
+from .train import assemble, calibrate, contrast, held_out_photos, report
 
 # "cat" -> "猫": cocoqa's answers in Chinese, written for lite-fuse.
 ANSWERS_ZH = os.path.join(os.path.dirname(__file__), "..", "fuse", "answers_zh.tsv")
@@ -235,24 +235,6 @@ class Model(nn.Module):
         """The same in training, of a batch of fixed shape."""
         with torch.autocast(states.device.type, torch.bfloat16, enabled=states.is_cuda, cache_enabled=False):
             return text.upper(self.layers, self.dropout(states[at].float() * seen[..., None]), seen).float()
-
-
-def contrast(x, y, scale, smoothing=0.0, also=None, target=None):
-    """Symmetric InfoNCE over pairs x[i], y[i]; where `also` [B,B], x[i] and y[j] are no pair but might be, and do not count.
-
-    `target` [B,B]: how much x[i] is paired with y[j], where not with y[i] alone.
-    """
-    logits = scale * x @ y.T
-
-    def side(logits, also, target):
-        own = logits.diagonal() if target is None else (logits * target).sum(1) / target.sum(1)
-        rest, mean = logits, logits.mean(1)
-        if also is not None:
-            rest, mean = logits.masked_fill(also, -1e4), logits.masked_fill(also, 0).sum(1) / (~also).sum(1)
-        return (rest.logsumexp(1) - (1 - smoothing) * own - smoothing * mean).mean()
-
-    turned = [None if m is None else m.T for m in (also, target)]
-    return (side(logits, also, target) + side(logits.T, *turned)) / 2
 
 
 class Draw:

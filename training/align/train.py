@@ -47,11 +47,22 @@ def held_out_photos(count, some=HELD_OUT_PHOTOS, seed=HELD_OUT_SEED):
     return sorted(torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:some].tolist())
 
 
-def contrast(x, y, scale, smoothing=0.0):
-    """Symmetric InfoNCE over pairs x[i], y[i]."""
+def contrast(x, y, scale, smoothing=0.0, also=None, target=None):
+    """Symmetric InfoNCE over pairs x[i], y[i]; where `also` [B,B], x[i] and y[j] are no pair but might be, and do not count.
+
+    `target` [B,B]: how much x[i] is paired with y[j], where not with y[i] alone.
+    """
     logits = scale * x @ y.T
-    own = torch.arange(len(logits))
-    return (F.cross_entropy(logits, own, label_smoothing=smoothing) + F.cross_entropy(logits.T, own, label_smoothing=smoothing)) / 2
+
+    def side(logits, also, target):
+        own = logits.diagonal() if target is None else (logits * target).sum(1) / target.sum(1)
+        rest, mean = logits, logits.mean(1)
+        if also is not None:
+            rest, mean = logits.masked_fill(also, -1e4), logits.masked_fill(also, 0).sum(1) / (~also).sum(1)
+        return (rest.logsumexp(1) - (1 - smoothing) * own - smoothing * mean).mean()
+
+    turned = [None if m is None else m.T for m in (also, target)]
+    return (side(logits, also, target) + side(logits.T, *turned)) / 2
 
 
 class Model(nn.Module):

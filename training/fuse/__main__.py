@@ -170,7 +170,7 @@ def negatives(corpus, seen, tower, o, log):
     that need features and captions' vectors can be taken along without them."""
     path = os.path.join(o.cache, f"fuse_{tower.hash}_near{'' if o.text_negatives else '_seen'}_{len(corpus.photos)}.npz")
     kept = dict(np.load(path)) if os.path.exists(path) else {}
-    out = {}
+    out, new = {}, False
     for language in data.LANGUAGES:
         out[language] = {}
         for source in ("flickr8k_train", "flickr8k_val"):
@@ -188,9 +188,12 @@ def negatives(corpus, seen, tower, o, log):
                 else:
                     asks = vectors[owners]
                 kept[f"{source}_{language}"] = features.nearest_wrong(asks, torch.tensor(owners), vectors).short().numpy()
+                new = True
             for i, near in zip(owners, kept[f"{source}_{language}"].tolist()):
                 out[language].setdefault(photos[i], []).append([photos[n] for n in near])
-    np.savez_compressed(path, **kept)
+    if new:
+        np.savez_compressed(path + ".part.npz", **kept)
+        os.replace(path + ".part.npz", path)
     return out
 
 

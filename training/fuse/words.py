@@ -9,12 +9,11 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
-from ..align.text import _is_common, _is_han, dequantise
+from ..align.text import _is_common, _is_han, stored
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[EN]", "[ZH]"]
 PAD, UNK, CLS, SEP, MASK, EN, ZH = range(len(SPECIAL))
@@ -156,27 +155,12 @@ def _align(pack):
     """Every other one of the text tower's twelve layers, and its unigram pieces."""
     whole = Tokenizer.from_file(os.path.join(pack, "tokenizer.json"))
     state = {}
-    with safe_open(os.path.join(pack, "text.safetensors"), "np") as f:
-        layout = f.metadata() or {}
-        for k in f.keys():
-            blocks = f.get_tensor(k)
-            numbers = _numbers(blocks, layout.get(k, ""))
-            path = _named(k).split(".")
-            if path[:2] == ["encoder", "layer"]:
-                if int(path[2]) % 2 == 0:
-                    continue
-                path[2] = str(int(path[2]) // 2)
-            state[".".join(path)] = numbers
+    for k, numbers in stored(os.path.join(pack, "text.safetensors")).items():
+        path = _named(k).split(".")
+        if path[:2] == ["encoder", "layer"]:
+            if int(path[2]) % 2 == 0:
+                continue
+            path[2] = str(int(path[2]) // 2)
+        state[".".join(path)] = numbers.float()
     pieces = {p: i for i, (p, _) in enumerate(json.loads(whole.to_str())["model"]["vocab"])}
     return pieces, whole, state, {"[PAD]": "<pad>", "[UNK]": "<unk>", "[CLS]": "<s>", "[SEP]": "</s>"}
-
-
-def _numbers(blocks, note):
-    kind = note.split()[0] if note else ""
-    if kind == "q4_0":
-        return dequantise(blocks)
-    if kind == "q8_0":
-        b = blocks.reshape(-1, 34)
-        scale = b[:, :2].copy().view("<f2").astype(np.float32)
-        return torch.from_numpy((b[:, 2:].copy().view(np.int8).astype(np.float32) * scale).reshape(len(blocks), -1))
-    return torch.from_numpy(blocks.astype(np.float32))

@@ -124,7 +124,9 @@ pub fn decode_several(
 ) -> Result<Vec<Decoded>, ModelError> {
     let mut random = how.sampling.map(|sampling| Random::new(sampling.seed));
     let beam = if random.is_some() { 1 } else { how.beam.max(1) };
-    let mut banned: HashSet<u32> = how.banned.iter().chain(&how.no_opening).copied().collect();
+    let later: HashSet<u32> = how.banned.iter().copied().collect();
+    let first = later.iter().chain(&how.no_opening).chain([&how.end]).copied().collect();
+    let banned = [first, later];
     let (mut live, mut ended) = (vec![Decoded::default()], Vec::<Decoded>::new());
     let mut scores = Vec::new();
     let steps = how.max_tokens.min(model.room());
@@ -133,9 +135,6 @@ pub fn decode_several(
             break;
         }
         scores = if step == 0 { vec![model.start()?] } else { scores };
-        if step == 1 && !how.no_opening.is_empty() {
-            banned = how.banned.iter().copied().collect();
-        }
         let mut choices = Vec::new();
         for (parent, (row, so_far)) in scores.iter().zip(&live).enumerate() {
             let allowed = allowed(row, so_far, how, &banned);
@@ -178,14 +177,13 @@ pub fn decode_several(
     Ok(all)
 }
 
-/// Tokens that may come next with their log probabilities among all.
-fn allowed(scores: &[f32], so_far: &Decoded, how: &Decoding, banned: &HashSet<u32>) -> Vec<(u32, f32)> {
+/// Tokens that may come next with their log probabilities among all; `banned` first and `banned` later.
+fn allowed(scores: &[f32], so_far: &Decoded, how: &Decoding, banned: &[HashSet<u32>; 2]) -> Vec<(u32, f32)> {
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
     let total = scores.iter().map(|s| (s - most).exp()).sum::<f32>().ln() + most;
     let ids = &so_far.ids;
-    let wanted = |&token: &u32| {
-        !(banned.contains(&token) || token == how.end && ids.is_empty() || repeats(ids, token, how.no_repeat))
-    };
+    let banned = &banned[usize::from(!ids.is_empty())];
+    let wanted = |&token: &u32| !(banned.contains(&token) || repeats(ids, token, how.no_repeat));
     (0..).zip(scores).filter(|(token, _)| wanted(token)).map(|(token, score)| (token, score - total)).collect()
 }
 
