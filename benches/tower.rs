@@ -60,6 +60,7 @@ fn peak_mb() -> Option<f64> {
 }
 
 fn main() -> Result<(), Error> {
+    glimpse::models::ops::keep_freed_memory();
     let Some(folder) = std::env::var_os("GLIMPSE_BENCH_TOWERS").map(PathBuf::from) else {
         eprintln!("run benches/tower_onnxruntime.py, which prepares the weights and runs this");
         return Ok(());

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use glimpse::cli::{self, Cli, Next};
 
 fn main() -> ExitCode {
+    glimpse::models::ops::keep_freed_memory();
     match cli::run(Cli::parse()) {
         Next::Exit(code) => ExitCode::from(code),
         Next::Window(window) => open(*window),

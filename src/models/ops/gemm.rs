@@ -263,6 +263,8 @@ pub struct Tile {
     init: *const f32,
     init_stride: usize,
     residual: *const f32,
+    /// A line of the weights that come after these is asked for at each step from here on. Never read.
+    next: *const f32,
     c: *mut f32,
     ldc: usize,
     bounds: (f32, f32),
@@ -292,6 +294,7 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
                 *v = S::load(b.add(j * S::LANES));
             }
             b = b.add(NV * S::LANES);
+            S::prefetch(t.next.wrapping_add(p * LINE));
             for (i, row) in acc.iter_mut().enumerate() {
                 let av = S::splat(*t.a.add(i * t.lda + p));
                 for (sum, bv) in row.iter_mut().zip(bv) {
@@ -318,6 +321,8 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
     }
 }
 
+/// Numbers in a line of the cache.
+const LINE: usize = 16;
 /// Bytes of a panel's block that stay in the first-level cache while all rows pass by.
 const BLOCK_BYTES: usize = 24 * 1024;
 
@@ -371,6 +376,9 @@ impl Kernel for Gemm<'_> {
                 // columns stay below `m` and `n` of the caller's matrices.
                 unsafe {
                     let block = b.block(col, width, from, to, &mut scratch);
+                    // Blocks lie one behind the other. Without this the first tile of each waits for its
+                    // weights, a tenth of a wide product's time; the first few tiles fetch a part each.
+                    let behind = block.wrapping_add((to - from) * width);
                     let mut i = 0;
                     while i < m {
                         let rows = (m - i).min(S::MR);
@@ -387,6 +395,7 @@ impl Kernel for Gemm<'_> {
                             } else {
                                 std::ptr::null()
                             },
+                            next: behind.wrapping_add(i / S::MR % (width / LINE).max(1) * (to - from) * LINE),
                             c: sums,
                             ldc: ldo,
                             bounds: if last { act.bounds() } else { (f32::NEG_INFINITY, f32::INFINITY) },
@@ -432,28 +441,33 @@ impl<T: Clone> Shared<T> {
 
 /// Multiplications below which handing work to other threads costs more than it gives.
 const SMALL: usize = 100_000;
-/// Rows of a task: few enough for their inputs to stay in the second-level cache.
-const ROWS: usize = 96;
+/// A block has at least and at most so many rows, of which a tile takes a few.
+const FEWEST: usize = 24;
+const MOST: usize = 384;
+/// What the tiles of all back ends divide.
+const WHOLE_TILES: usize = 12;
 
 impl Gemm<'_> {
-    /// Cuts the product into blocks of rows and, where rows are few, groups of
-    /// panels, and runs them on the pool.
+    /// Cuts the product into blocks of rows and groups of panels, and runs them on the pool. Both fit
+    /// into the second-level cache: a block's rows stay there while the group's weights pass by, and
+    /// those while the next blocks do. A group comes from memory once, however many rows there are.
     ///
     /// # Safety
     /// All pointers are valid for their shapes; `c` is not aliased.
     pub unsafe fn run_parallel(self, backend: Backend) {
-        let threads = rayon::current_num_threads();
-        let panels = self.panels.len();
-        if threads == 1 || self.m * self.b.k * self.b.n < SMALL {
+        let (panels, k) = (self.panels.len(), self.b.k.max(1));
+        if self.m * k * self.b.n < SMALL {
             return backend.run(self);
         }
-        let row_tasks = self.m.div_ceil(ROWS).max(1);
-        let rows = self.m.div_ceil(row_tasks);
-        let col_tasks = (threads * 3).div_ceil(row_tasks).clamp(1, panels);
+        let fits = backend.cache() / (4 * k);
+        let row_tasks = self.m.div_ceil(fits.clamp(FEWEST, MOST)).max(1);
+        let rows = self.m.div_ceil(row_tasks).next_multiple_of(WHOLE_TILES);
+        let col_tasks =
+            (rayon::current_num_threads() * 3).div_ceil(row_tasks).max(self.b.n / fits.max(1)).clamp(1, panels);
         let (first, shared) = (self.panels.start, Shared(self));
         (0..row_tasks * col_tasks).into_par_iter().for_each(|task| {
             let mut part = shared.get();
-            let (r, c) = (task / col_tasks, task % col_tasks);
+            let (c, r) = (task / row_tasks, task % row_tasks);
             let row = r * rows;
             if row >= part.m {
                 return;

@@ -74,6 +74,16 @@ impl Backend {
         }
     }
 
+    /// Bytes of the second-level cache that a product's rows, and as many that its weights may take.
+    pub fn cache(self) -> usize {
+        match self {
+            // Where there is AVX-512 it has at least 1 MB.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 600 << 10,
+            _ => 288 << 10,
+        }
+    }
+
     /// Runs `kernel` compiled for this back end.
     pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
         // SAFETY: a `Backend` other than `Portable` is only handed out by
@@ -135,6 +145,8 @@ pub unsafe trait Simd: Copy + 'static {
     /// Rows of a matrix tile: as many as the registers hold.
     const MR: usize;
     unsafe fn splat(x: f32) -> Self::V;
+    /// Asks for the line of the cache behind `p`, which need not be valid, where there is an instruction for it.
+    unsafe fn prefetch(p: *const f32);
     unsafe fn load(p: *const f32) -> Self::V;
     unsafe fn store(p: *mut f32, v: Self::V);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
@@ -187,6 +199,8 @@ unsafe impl Simd for Portable {
     const LANES: usize = 8;
     const NV: usize = 2;
     const MR: usize = 3;
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
         [x; 8]
@@ -265,6 +279,10 @@ mod x86 {
         const NV: usize = 2;
         const MR: usize = 6;
         #[inline(always)]
+        unsafe fn prefetch(p: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+        }
+        #[inline(always)]
         unsafe fn splat(x: f32) -> __m256 {
             unsafe { _mm256_set1_ps(x) }
         }
@@ -324,6 +342,10 @@ mod x86 {
         const LANES: usize = 16;
         const NV: usize = 2;
         const MR: usize = 12;
+        #[inline(always)]
+        unsafe fn prefetch(p: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+        }
         #[inline(always)]
         unsafe fn splat(x: f32) -> __m512 {
             unsafe { _mm512_set1_ps(x) }
@@ -398,6 +420,8 @@ mod arm {
         const LANES: usize = 4;
         const NV: usize = 4;
         const MR: usize = 6;
+        #[inline(always)]
+        unsafe fn prefetch(_: *const f32) {}
         #[inline(always)]
         unsafe fn splat(x: f32) -> float32x4_t {
             unsafe { vdupq_n_f32(x) }
