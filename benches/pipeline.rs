@@ -2,7 +2,7 @@
 //! images a second, the share of each stage, the largest memory, and a second run
 //! over unchanged photos.
 //!
-//! `cargo bench --bench pipeline [-- PACK]`. It makes its photos in a temporary folder.
+//! `cargo bench --bench pipeline [-- PACK [--device wgpu]]`. It makes its photos in a temporary folder.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use std::time::Instant;
 use glimpse::config::Paths;
 use glimpse::device::DeviceRequest;
 use glimpse::domain::{CancelToken, Progress};
-use glimpse::indexing::{BATCH, JobControl, Observer, Report, Root, Run};
+use glimpse::indexing::{JobControl, Observer, Report, Root, Run};
 use glimpse::media::walk::WalkOptions;
 use glimpse::media::{ThumbnailCache, read_photo};
 use glimpse::models::align::{self, AlignModel, StubAlign};
@@ -90,11 +90,11 @@ fn make(folder: &Path, n: usize, width: u32, height: u32) {
 /// Images a second of the tower by itself, on prepared pixels: the best of a few rounds.
 fn tower_alone(model: &dyn AlignModel, photo: &Path) -> f64 {
     let image = read_photo(photo, model.spec().min_side, &CancelToken::never()).unwrap().image;
-    let batch = vec![model.prepare(&image).unwrap(); BATCH];
+    let batch = vec![model.prepare(&image).unwrap(); model.appetite()];
     let round = || {
         let started = Instant::now();
         model.encode_images(&batch).unwrap();
-        BATCH as f64 / started.elapsed().as_secs_f64()
+        batch.len() as f64 / started.elapsed().as_secs_f64()
     };
     round();
     (0..6).map(|_| round()).fold(0.0, f64::max)
@@ -108,15 +108,24 @@ fn peak_mb() -> f64 {
 }
 
 fn main() {
+    glimpse::models::ops::keep_freed_memory();
     // cargo passes `--bench`.
-    let pack = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).unwrap_or_else(|| "lite-align".into());
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    let pack = args.next().unwrap_or_else(|| "lite-align".into());
+    let device: DeviceRequest = args
+        .find(|arg| arg == "--device")
+        .and_then(|_| args.next())
+        .map_or(DeviceRequest::Cpu, |name| name.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let paths = Paths::from_env();
-    let model: Arc<dyn AlignModel> = align::load(&catalogue::find(&paths, &pack).unwrap(), DeviceRequest::Cpu).unwrap();
-    println!("{pack} on {} threads", std::thread::available_parallelism().unwrap());
+    let model: Arc<dyn AlignModel> = align::load(&catalogue::find(&paths, &pack).unwrap(), device).unwrap();
+    println!("{pack} on {}, {} threads", model.device(), std::thread::available_parallelism().unwrap());
     println!("memory with the model loaded: {:.0} MB at most", peak_mb());
+    // As long a run on a quick machine as on a slow one.
+    let times = if device == DeviceRequest::Cpu { 1 } else { 8 };
     for (name, n, width, height) in [("1 megapixel", 160, 1152, 864), ("24 megapixels", 48, 6000, 4000)] {
         let folder = dir.path().join(name);
+        let n = n * times;
         fs::create_dir(&folder).unwrap();
         make(&folder, n, width, height);
         let size = fs::metadata(folder.join("0000.jpg")).unwrap().len();

@@ -4,7 +4,7 @@
 //! tasks --> decode threads --[bounded]--> this thread: batches through the tower --[bounded]--> writer thread
 //! ```
 //!
-//! Memory is bounded by the two queues: at most `QUEUE_BATCHES` batches of prepared pixels
+//! Memory is bounded by the two queues: at most `QUEUE_BATCHES` passes of prepared pixels
 //! wait for the tower, and two batches of rows for the writer. Each batch is one
 //! transaction, so that whatever ends the program costs at most the batch in flight.
 
@@ -27,9 +27,9 @@ use super::control::JobControl;
 use super::plan::Task;
 use super::{IndexError, Library};
 
-/// Images a tower pass: large enough for its matrix products, small enough to answer a search in between.
+/// Images that a tower pass waits for: large enough for its matrix products, small enough to answer a search in between.
 pub const BATCH: usize = 16;
-/// Batches of prepared pixels that may wait for the tower.
+/// Passes of prepared pixels, as large as the model likes them, that may wait for it.
 const QUEUE_BATCHES: usize = 2;
 /// A batch that does not fill up in this time (a slow disk) is encoded as it is.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -111,7 +111,7 @@ impl Pipeline<'_> {
         let next = AtomicUsize::new(0);
         let clocks = DecodeClocks::default();
         let mut outcome = thread::scope(|scope| {
-            let (decoded, incoming) = bounded(QUEUE_BATCHES * BATCH);
+            let (decoded, incoming) = bounded(QUEUE_BATCHES * self.model.appetite().max(BATCH));
             for n in 0..self.decode_threads.max(1) {
                 let (decoded, next, clocks) = (decoded.clone(), &next, &clocks);
                 thread::Builder::new()
@@ -214,7 +214,8 @@ impl Pipeline<'_> {
                 break;
             }
             let due = !open || waited >= LONGEST_WAIT || batch.changes.len() >= BATCH;
-            if photos.len() < BATCH && !due {
+            let more = photos.len() < self.model.appetite() && !incoming.is_empty();
+            if (photos.len() < BATCH || more) && !due {
                 continue;
             }
             if !photos.is_empty() {

@@ -250,6 +250,12 @@ impl AlignModel for Placed {
         Ok(done)
     }
 
+    /// On a card several submissions: one is uploaded while another is computed.
+    fn appetite(&self) -> usize {
+        let now = self.now();
+        now.model.appetite() * if now.gpu.is_some() { 4 } else { 1 }
+    }
+
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Embedding>, ModelError> {
         // Few texts a time: a submission of many would not be a short one.
         self.insist(|now| {

@@ -87,6 +87,11 @@ pub trait AlignModel: Send + Sync {
         Ok(Box::new(move || Ok(done)))
     }
 
+    /// Images that one call is best given, where so many are there.
+    fn appetite(&self) -> usize {
+        16
+    }
+
     /// One embedding for each text, in order. Over-long texts are cut to the model's limit.
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Embedding>, ModelError>;
 
