@@ -36,11 +36,11 @@ def run(o, log):
     kept = lambda stage, epochs: os.path.join(o.cache, f"{stage}_seed{o.seed}_members{o.members}_epochs{epochs}.pt")
     model = Model(Frozen(), new_members(corpus, o.members, o.seed))
     model = fit(corpus, model, replace(FROZEN, seed=o.seed, epochs=o.epochs), held_out, log, kept("heads", o.epochs))
-    log("heads: " + json.dumps(report(corpus, assemble(corpus, model.members), held_out)[0]))
+    log("heads: " + json.dumps(report(corpus, assemble(corpus, model.members, held_out), held_out)[0]))
     model.towers = Tuned(corpus)
     tuning = replace(TUNING, seed=o.seed, epochs=o.tuning_epochs)
     model = fit(corpus, model, tuning, held_out, log, kept("tuning", o.tuning_epochs))
-    view, heads = settle(corpus, model, log)
+    view, heads = settle(corpus, model, held_out, log)
     measured = report(view, heads, held_out)[0]
     log("held out: " + json.dumps(measured))
     # For `finish`, whose figures are of a run that goes on from here.
@@ -48,7 +48,7 @@ def run(o, log):
     export.write_parts(os.path.join(o.cache, "held_out"), heads, corpus.tower.encoder["layer"][first:], first, corpus.net)
     # What ships goes on from there, on everything.
     model = fit(corpus, model, replace(WHOLE, seed=o.seed), [], log, kept("whole", WHOLE.epochs))
-    view, heads = settle(corpus, model, log)
+    view, heads = settle(corpus, model, [], log)
     metrics, images, texts = report(view, heads, [])
     for name in ("cocoqa_statements_held_out", "cocoqa_objects_held_out"):
         metrics[name] = measured[name]
@@ -61,11 +61,11 @@ def run(o, log):
     log(f"wrote {o.out}: {size / 1e6:.1f} MB")
 
 
-def settle(corpus, model, log):
+def settle(corpus, model, held_out, log):
     """The tuned layers put into the corpus's towers as the pack keeps them: (the corpus as those see it, the heads)."""
     model.towers.write_back(corpus)
     view = refresh(corpus, model.towers, log)
-    return view, export.rounded(assemble(view, model.members))
+    return view, export.rounded(assemble(view, model.members, held_out))
 
 
 if __name__ == "__main__":

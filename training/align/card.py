@@ -21,7 +21,9 @@ encoding and a dot product with every photo.
 The photo's vector is two channels side by side: attention pools over the 9x9 grid through projections (several members, merged), and
 the names (English and Chinese, averaged) of its ten most probable ImageNet classes, weighted by
 probability (ConSE, Norouzi et al. 2013). The text's vector is its sentence vector
-through projections of its own; the class channel's part of it grows as the text nears the name of a class. Texts are read as `query: ...`, at most {max_tokens} tokens.
+through projections of its own; the class channel's part of it grows as the text nears the name of a class. Photos that are near to every text are held back: half of a
+photo's mean cosine to the nearest 20 of 2,048 texts (captions, statements and class names of the training data, kept with the heads) counts against it (as in CSLS, Conneau et al. 2018), which two more numbers
+in each vector say. So scores are differences, and most are below zero. Texts are read as `query: ...`, at most {max_tokens} tokens.
 
 ## Data and its terms
 Trained on the photos and captions of Flickr8k (Hodosh et al. 2013) with the Chinese captions of Flickr8k-CN (Li
@@ -56,7 +58,7 @@ to whom. Relations and negation are mostly lost. Other languages than English an
 not supported: their letters are not in the vocabulary. Social biases of its sources (who is shown doing what) remain.
 
 ## Training again
-`python -m training.align --datasets DIR --cache DIR --out assets/models/lite-align` (see training/README.md).
+`python -m training.align --datasets DIR --cache DIR --out assets/models/lite-align`, then `training.align.search` and `finish` on a GPU (see training/README.md).
 """
 
 

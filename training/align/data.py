@@ -37,6 +37,13 @@ class Photos:
     def add(self, kind, pairs):
         self.of[kind], self.said[kind] = map(list, zip(*pairs))
 
+    def first(self, count):
+        """The first photos alone, and what is said of them."""
+        few = Photos(f"{self.name}_first", self.paths[:count])
+        for kind in self.said:
+            few.add(kind, [(p, s) for p, s in zip(self.of[kind], self.said[kind]) if p < count])
+        return few
+
 
 def flickr8k(datasets, split):
     """Kinds `en`, `zh` (five each a photo) and `mt` (two translations of each English caption, in order)."""

@@ -45,12 +45,13 @@ def write_heads(heads, path):
 
 
 def write_parts(folder, heads, layers, first, net=None):
-    """What a later stage goes on from or leaves: heads, the text layers from `first` on (six a file), the image tower's tuned blocks."""
+    """What a later stage goes on from or leaves: heads, the text layers from `first` on (eight a file), the image tower's tuned blocks."""
     os.makedirs(folder, exist_ok=True)
-    write_heads(heads, os.path.join(folder, "heads.safetensors"))
-    for at in range(0, len(layers), 6):
+    if heads:
+        write_heads(heads, os.path.join(folder, "heads.safetensors"))
+    for at in range(0, len(layers), 8):
         tensors, layout = {}, {}
-        for i, layer in enumerate(layers[at:at + 6], first + at):
+        for i, layer in enumerate(layers[at:at + 8], first + at):
             for name, value in layer.state_dict().items():
                 name = f"text_model.encoder.layer.{i}.{name}"
                 tensors[name] = text.quantise_q8(value) if value.dim() == 2 else value.numpy()

@@ -1,15 +1,15 @@
 """The last stage of `lite-align`: the text tower's layers and the heads trained on, over many views of each photo, on a GPU or not.
 
-The image tower stays as it is. A run starts from a pack, or from the parts of another checkpoint laid over it
-(a folder with `heads.safetensors`, `text*.safetensors` of some layers and perhaps `image.safetensors` of some blocks),
-and leaves such parts.
+This module holds the loop and what measures and writes the pack; `search` finds the settings and leaves the parts.
+The image tower stays as it is. Parts are a folder with `heads.safetensors`, `text*.safetensors` of some layers
+and perhaps `image.safetensors` of some blocks, to be laid over a pack.
 """
 import argparse
 import copy
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,28 +19,25 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..run_log import run_log
-from . import card, data, export, image, text, views
+from . import card, export, image, text
 from .corpus import PER_PHOTO
 from .heads import Member, stored_heads
+from .on_device import Corpus, Photos, sources_of
 from .towers import SOME
 from .train import assemble, calibrate, contrast, held_out_photos, report
-
-# "cat" -> "猫": cocoqa's answers in Chinese, written for lite-fuse.
-ANSWERS_ZH = os.path.join(os.path.dirname(__file__), "..", "fuse", "answers_zh.tsv")
-NO_OBJECT = -1
-# In training: what share of a step's texts is cut at how many pieces, and the length of the rest.
-SHORT, LONG = (0.75, 24), 40
 
 
 @dataclass
 class Plan:
-    """One run. `kinds` are the shares of a photo's texts by set; a photo that has none of a kind says another."""
+    """One run. `kinds` are the shares of a photo's texts by set; a photo that has none of a kind says another. Rates are peaks."""
 
     seed: int = 1
-    steps: int = 600
+    steps: int = 300
     batch: int = 1024
     rate: float = 2e-4
     tower_rate: float = 3e-5
+    # Of the image tower's last blocks; nothing: they stay.
+    tail_rate: float = 0.0
     decay: float = 0.05
     first_layer: int = text.FIRST_TUNED_LAYER
     qa_weight: float = 2.0
@@ -51,175 +48,28 @@ class Plan:
     names: int = 256
     names_weight: float = 0.3
     prototype_noise: float = 0.3
-    captions: int = 512
+    captions: int = 256
     captions_weight: float = 0.1
+    classes_weight: float = 0.0
     cells: int = 41
     average: float = 0.99
     dropout: float = 0.1
-    # Whether the two sets' photos are no wrong answers for each other: style alone would tell them apart.
-    apart: bool = False
+    # Of the members' photo side.
+    member_dropout: float = 0.3
     # How much two photos' grids are mixed (Beta), their texts shared: 0 is not at all.
     mix: float = 0.0
-    # Members from nothing instead of the start's.
-    fresh: bool = False
-
-
-class Said:
-    """Texts of one kind: number `first` and on of all texts; `of[i]` is the photo (or class) of text i of the kind."""
-
-    def __init__(self, first, of, device):
-        self.first, self.of, self.vectors = first, torch.as_tensor(of, device=device), None
-
-    def numbers(self):
-        return torch.arange(self.first, self.first + len(self.of), device=self.of.device)
-
-
-class Photos:
-    """Photos with what the trunk made of their views [V,N,208,9,9]."""
-
-    def __init__(self, source, middle):
-        self.paths, self.middle, self.said = source.paths, middle, {}
-
-    @torch.no_grad()
-    def look(self, tail, out):
-        """The tail's grids of some views into `out` [V,N,81,1280] f16."""
-        self.grid = out
-        for view, kept in zip(self.middle, out):
-            for at in range(0, len(view), 256):
-                kept[at:at + 256] = tail(view[at:at + 256].float())
-
-    def grids(self, photos):
-        return self.grid[0, photos].float()
-
-
-class Corpus:
-    """Texts of all kinds as pieces, on the device, and the photos' views; what `report` and `assemble` read once `refresh` was called."""
-
-    def __init__(self, datasets, tower, photos, device):
-        self.device, self.tower, self.states = device, tower, {}
-        self.train, self.val, self.qa = photos["train"], photos["val"], photos["qa"]
-        sources, texts = sources_of(datasets), []
-
-        def add(said, of):
-            texts.extend(said)
-            return Said(len(texts) - len(said), of, device)
-
-        for name, source in sources.items():
-            for kind, said in source.said.items():
-                if (name, kind) != ("val", "mt"):
-                    getattr(self, name).said[kind] = add(said, source.of[kind])
-        self.objects, of = sources["qa"].said["object"], sources["qa"].of["object"]
-        with open(ANSWERS_ZH, encoding="utf8") as f:
-            chinese = dict(line.rstrip("\n").split("\t")[:2] for line in f)
-        plural = lambda o: o.endswith("s") and not o.endswith("ss")
-        phrases = [(o, p, f"{'' if plural(o) else 'an ' if o[0] in 'aeiou' else 'a '}{o}") for o, p in zip(self.objects, of)]
-        phrases = [(o, p, t) for o, p, said in phrases for t in (o, said, f"a photo of {said}")]
-        phrases_zh = [(o, p, t) for o, p in zip(self.objects, of) if o in chinese
-                      for t in (chinese[o], f"一张{chinese[o]}的照片", f"照片里有{chinese[o]}")]
-        shown = {kind: add([t for _, _, t in found], [p for _, p, _ in found]) for kind, found in (("object", phrases), ("object_zh", phrases_zh))}
-        names = data.class_names()
-        self.names = {"en": add([e for e, _ in names], list(range(len(names)))),
-                      "zh": add([z for _, zs in names for z in zs], [i for i, (_, zs) in enumerate(names) for _ in zs])}
-        # COCO's wording, without its photos. Flickr30k's captions stay out: val's are among them.
-        free = [r["en"] for r in data.rows(f"{datasets}/captions_text/coco_en.jsonl.gz")]
-        captions = add([c for five in free for c in five], [i for i, five in enumerate(free) for _ in five])
-        encodings = tower.tokenizer.encode_batch([text.PREFIX + t for t in texts])
-        lengths = torch.tensor([len(e.ids) for e in encodings])
-        self.lengths, self.starts = lengths.to(device), (lengths.cumsum(0) - lengths).to(device)
-        self.ids = torch.from_numpy(np.concatenate([e.ids for e in encodings])).to(device)
-        # Which texts a photo may be given: of flickr8k's train split first, then of cocoqa.
-        n = len(self.train.paths)
-        sets = {k: (self.train.said[k], 0) for k in ("en", "zh", "mt")}
-        sets |= {"statement": (self.qa.said["statement"], n), "object": (shown["object"], n), "object_zh": (shown["object_zh"], n)}
-        self.kinds, self.choices = list(sets), Choices([(s.numbers(), s.of + at) for s, at in sets.values()], n + len(self.qa.paths))
-        self.captions = Choices([(captions.numbers(), captions.of)], len(free))
-        # A name fits every photo it was an answer for: `has[photo, object]`; the last column is for texts that are no names.
-        number = {o: i for i, o in enumerate(sorted(set(self.objects)))}
-        self.object_of = torch.full((len(texts),), NO_OBJECT)
-        for kind, found in (("object", phrases), ("object_zh", phrases_zh)):
-            self.object_of[shown[kind].numbers().cpu()] = torch.tensor([number[o] for o, _, _ in found])
-        has = torch.zeros(n + len(self.qa.paths), len(number) + 1, dtype=torch.bool)
-        has[torch.tensor(of) + n, torch.tensor([number[o] for o in self.objects])] = True
-        self.has, self.object_of = has.to(device), self.object_of.to(device)
-
-    @torch.no_grad()
-    def enter(self, layer, numbers=None):
-        """What enters text layer `layer`, kept flat in f16 as `states[layer]`; of all texts or of some."""
-        numbers = torch.arange(len(self.lengths), device=self.device) if numbers is None else numbers
-        flat = torch.zeros(len(self.ids), self.tower.embeddings["word_embeddings"].embedding_dim, dtype=torch.half, device=self.device)
-        for part, at, seen in self.batches(numbers, 1024):
-            ids = torch.where(seen, self.ids[at], self.tower.pad)
-            flat[at[seen]] = self.tower.lower(ids, layer)[seen].half()
-        self.states[layer] = flat
-
-    def batches(self, numbers, size):
-        """Texts of like length together: (places in `numbers`, pieces' places [B,L], which of them are real [B,L])."""
-        order = self.lengths[numbers].argsort()
-        for part in order.split(size):
-            lengths = self.lengths[numbers[part]]
-            reach = torch.arange(int(lengths.max()), device=self.device)
-            seen = reach < lengths[:, None]
-            yield part, torch.where(seen, self.starts[numbers[part]][:, None] + reach, 0), seen
-
-    def fixed(self, numbers):
-        """Texts as two batches whose shapes do not depend on them: [(pieces' places, which are real), ...] and the way back.
-
-        The shorter texts go together; what is longer than a batch's length loses its end.
-        """
-        order, many = self.lengths[numbers].argsort(), int(len(numbers) * SHORT[0])
-        out = []
-        for part, length in ((order[:many], SHORT[1]), (order[many:], LONG)):
-            reach = torch.arange(length, device=self.device)
-            seen = reach < self.lengths[numbers[part]][:, None]
-            out += [torch.where(seen, self.starts[numbers[part]][:, None] + reach, 0), seen]
-        return *out, order.argsort()
-
-    def see(self, net, views=None):
-        """Puts an image tower's tail to work."""
-        self.net, self.classifier = net, tuple(p.to(self.device) for p in image.classifier(net))
-        tail, n, views = image.Tail(net).to(self.device), self.train.middle.shape[1], views or len(self.train.middle)
-        room = lambda views, count: torch.empty(views, count, image.GRID, image.WIDTH, dtype=torch.half, device=self.device)
-        self.grid = None  # the last tower's go first
-        self.train.grid = self.qa.grid = None
-        self.grid = room(views, n + self.qa.middle.shape[1])
-        self.train.look(tail, self.grid[:, :n])
-        self.qa.look(tail, self.grid[:, n:])
-        self.val.look(tail, room(1, self.val.middle.shape[1]))
-        self.means = torch.stack([torch.cat([g.float().mean(1) for g in view.split(512)]) for view in self.grid])
-        length = self.means[0, :500].norm(dim=1).mean()
-        self.prototypes = F.normalize(self.classifier[0], dim=1) * length
-
-
-class Choices:
-    """Of several kinds, the texts of each photo; drawn on the device."""
-
-    def __init__(self, kinds, photos):
-        self.starts, self.counts, orders, first = [], [], [], 0
-        for numbers, of in kinds:
-            order = of.argsort(stable=True)
-            count = torch.bincount(of, minlength=photos)
-            self.starts.append(count.cumsum(0) - count + first)
-            self.counts.append(count)
-            orders.append(numbers[order])
-            first += len(order)
-        self.starts, self.counts, self.order = torch.stack(self.starts, 1), torch.stack(self.counts, 1), torch.cat(orders)
-
-    def draw(self, photos, shares, generator):
-        """The number of one text of each photo, its kind by `shares` [K]."""
-        kind = torch.multinomial((self.counts[photos] > 0) * shares, 1, generator=generator)[:, 0]
-        u = torch.rand(len(photos), generator=generator, device=photos.device)
-        count = self.counts[photos, kind]
-        return self.order[self.starts[photos, kind] + (u * count).long().clamp(max=count - 1)]
 
 
 class Model(nn.Module):
-    """What one run trains: the text tower's layers from `first` on, the members and their temperature."""
+    """What one run trains: the text tower's layers from the plan's first on, the members and their temperature, perhaps the image tower's tail."""
 
-    def __init__(self, tower, members, first, dropout):
+    def __init__(self, tower, members, plan, tail=None, scale=3.15):
         super().__init__()
-        self.layers, self.members = copy.deepcopy(tower.encoder["layer"][first:]), nn.ModuleList(copy.deepcopy(m) for m in members)
-        self.first, self.dropout = first, nn.Dropout(dropout)
-        self.scale = nn.Parameter(torch.tensor(3.15))
+        self.layers, self.members = copy.deepcopy(tower.encoder["layer"][plan.first_layer:]), nn.ModuleList(copy.deepcopy(m) for m in members)
+        self.first, self.dropout, self.tail = plan.first_layer, nn.Dropout(plan.dropout), tail
+        self.scale = nn.Parameter(torch.tensor(scale))
+        for m in self.members:
+            m.image.project.drop_in.p = m.image.project.drop_inner.p = plan.member_dropout
 
     def read(self, corpus, numbers, size=1024):
         """Unit sentence vectors [B,384] of the texts with these numbers (not for training)."""
@@ -230,11 +80,19 @@ class Model(nn.Module):
             out = out.index_copy(0, part, x)
         return out
 
-
     def hear(self, states, at, seen):
         """The same in training, of a batch of fixed shape."""
         with torch.autocast(states.device.type, torch.bfloat16, enabled=states.is_cuda, cache_enabled=False):
             return text.upper(self.layers, self.dropout(states[at].float() * seen[..., None]), seen).float()
+
+    def look(self, corpus, photos, mean, cells):
+        """The cells of a batch's grids, the whole grids' means, and what the tail's reading by the classifier has drifted."""
+        if self.tail is None:
+            return photos.float(), mean, 0
+        grid = self.tail(photos.float())
+        before, after = (F.linear(x, *corpus.classifier) for x in (mean, grid.mean(1)))
+        drift = F.kl_div(after.log_softmax(1), before.log_softmax(1), log_target=True, reduction="batchmean")
+        return grid.index_select(1, cells), grid.mean(1), drift
 
 
 class Draw:
@@ -248,7 +106,7 @@ class Draw:
         self.weight = torch.ones(self.n + len(corpus.qa.paths), device=device)
         self.weight[self.n:] = plan.qa_weight
         self.weight[torch.tensor(held_out, dtype=torch.long, device=device) + self.n] = 0
-        self.shares, self.one = torch.tensor([plan.kinds[k] for k in corpus.kinds], device=device), torch.ones(1, device=device)
+        self.shares, self.one = torch.tensor([plan.kinds.get(k, 0.0) for k in corpus.kinds], device=device), torch.ones(1, device=device)
         self.noise = corpus.prototypes.std() * plan.prototype_noise
         self.beta = torch.distributions.Beta(*[torch.tensor(plan.mix or 1.0, device=device)] * 2)
         self.own = torch.eye(plan.batch, device=device)
@@ -260,40 +118,45 @@ class Draw:
         corpus, plan, generator = self.corpus, self.plan, self.generator
         photos = torch.multinomial(self.weight, plan.batch, generator=generator)
         view = torch.randint(self.views, (plan.batch,), generator=generator, device=corpus.device)
-        grid = corpus.grid[view[:, None], photos[:, None], self.some(image.GRID, plan.cells)]
-        mean, has, target, qa = corpus.means[view, photos], corpus.has[photos], self.own, photos >= self.n
+        cells = self.some(image.GRID, plan.cells)
+        seen = corpus.middle[view, photos] if plan.tail_rate else corpus.grid[view[:, None], photos[:, None], cells]
+        mean, has, target = corpus.means[view, photos], corpus.has[photos], self.own
         if plan.mix:
             other, share = self.some(plan.batch, plan.batch), self.beta.sample((plan.batch,))
             share = torch.maximum(share, 1 - share)
             mixed = lambda x: torch.lerp(x[other].float(), x.float(), share.view(-1, *[1] * (x.dim() - 1))).to(x.dtype)
-            grid, mean, has = mixed(grid), mixed(mean), has | has[other]
+            seen, mean, has = mixed(seen), mixed(mean), has | has[other]
             target = target * share[:, None] + self.own[other] * (1 - share)[:, None]
         said = [corpus.choices.draw(photos, self.shares, generator) for _ in range(plan.texts)]
-        away = qa[:, None] != qa if plan.apart else torch.zeros_like(target, dtype=torch.bool)
-        also = [(has[:, corpus.object_of[s]] | away) & (target == 0) for s in said]
+        also = [has[:, corpus.object_of[s]] & (target == 0) for s in said]
         # A classifier's row stands for a photo of its class, in one language a step.
         names = corpus.names["en" if step % 2 else "zh"]
         named = self.some(len(names.of), plan.names)
         shown = corpus.prototypes[names.of[named]]
         shown = shown + torch.randn(shown.shape, generator=generator, device=corpus.device) * self.noise
         same = (names.of[named][:, None] == names.of[named]).fill_diagonal_(False)
-        free = self.some(len(corpus.captions.counts), plan.captions)
-        pair = [corpus.captions.draw(free, self.one, generator) for _ in range(2)]
+        pair = []
+        if plan.captions_weight:
+            free = self.some(len(corpus.captions.counts), plan.captions)
+            pair = [corpus.captions.draw(free, self.one, generator) for _ in range(2)]
         texts = corpus.fixed(torch.cat([*said, names.first + named, *pair]))
-        return [grid, mean, target, shown, same, *texts, *also]
+        return [seen, mean, cells, target, shown, same, *texts, *also]
 
 
-def loss_of(model, states, plan, grid, mean, target, shown, same, short, short_seen, long, long_seen, back, *also):
-    """What one of Draw's batches costs, a member."""
+def loss_of(model, corpus, plan, photos, mean, cells, target, shown, same, short, short_seen, long, long_seen, back, *also):
+    """What one of Draw's batches costs, all members together."""
+    states, count = corpus.states[plan.first_layer], len(photos)
     read = torch.cat([model.hear(states, short, short_seen), model.hear(states, long, long_seen)]).index_select(0, back)
-    some = (len(read) - plan.texts * len(grid) - len(shown)) // 2
-    read = read.split([len(grid)] * plan.texts + [len(shown)] + [some] * 2)
-    k, grid, loss = model.scale.exp().clamp(max=100), grid.float(), 0
+    some = (len(read) - plan.texts * count - len(shown)) // 2
+    read = read.split([count] * plan.texts + [len(shown)] + [some] * 2)
+    grid, mean, drift = model.look(corpus, photos, mean, cells)
+    k, loss = model.scale.exp().clamp(max=100), plan.classes_weight * drift
     for m in model.members:
-        x, spoken = m.image(grid, mean), [m.text(r) for r in read]
+        x, spoken = m.image(grid, mean), [m.text(r) for r in read if len(r)]
         loss = loss + sum(contrast(x, y, k, plan.smoothing, a, target) for y, a in zip(spoken, also)) / plan.texts
         loss = loss + plan.names_weight * contrast(m.image(shown), spoken[plan.texts], k, 0.0, same)
-        loss = loss + plan.captions_weight * contrast(*spoken[-2:], k)
+        if some:
+            loss = loss + plan.captions_weight * contrast(*spoken[-2:], k)
     return loss
 
 
@@ -312,10 +175,15 @@ class Backward:
             torch.cuda.current_stream().wait_stream(side)
             for p in parameters:
                 p.grad = None
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self.loss = self.loss_of(*self.batch)
-                self.loss.backward()
+            try:
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    self.loss = self.loss_of(*self.batch)
+                    self.loss.backward()
+                self.graph = graph
+            except RuntimeError as error:  # slower, but a run of minutes is not lost
+                print(f"not recorded: {error}", flush=True)
+                torch.cuda.synchronize()
 
     def _run(self, batch):
         for p in self.parameters:
@@ -337,16 +205,19 @@ def fit(corpus, model, plan, held_out, log):
     """Trains `model` on flickr8k's train split and the cocoqa photos not in `held_out`; returns the run's average."""
     start = time.time()
     torch.manual_seed(plan.seed)
+    tail = [] if model.tail is None else list(model.tail.parameters())
     groups = [{"params": list(model.members.parameters()), "weight_decay": plan.decay, "lr": plan.rate},
               {"params": [model.scale], "weight_decay": 0.0, "lr": plan.rate},
-              {"params": list(model.layers.parameters()), "weight_decay": plan.decay, "lr": plan.tower_rate}]
+              {"params": list(model.layers.parameters()), "weight_decay": plan.decay, "lr": plan.tower_rate},
+              {"params": tail, "weight_decay": plan.decay, "lr": plan.tail_rate}]
+    groups = [g for g in groups if g["params"]]
     optimiser = torch.optim.AdamW(groups, fused=corpus.device.type == "cuda")
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [g["lr"] for g in groups], total_steps=plan.steps, pct_start=0.1)
     averaged, parameters = copy.deepcopy(model), list(model.parameters())
     means = list(averaged.parameters())
     model.train()
     draw = Draw(corpus, plan, held_out)
-    backward = Backward(lambda *batch: loss_of(model, corpus.states[plan.first_layer], plan, *batch), parameters, draw(0))
+    backward = Backward(lambda *batch: loss_of(model, corpus, plan, *batch), parameters, draw(0))
     for step in range(plan.steps):
         loss = backward(draw(step))
         optimiser.step()
@@ -375,14 +246,14 @@ def view_of(corpus, model, sets=("train", "val", "qa")):
 
 
 @torch.no_grad()
-def settle(corpus, model):
+def settle(corpus, model, held_out):
     """(The corpus as the model sees it, the heads), both rounded as the pack keeps them."""
     model.eval()
     for matrix in (p for p in model.layers.parameters() if p.dim() == 2):
         matrix.copy_(text.dequantise_q8(text.quantise_q8(matrix.cpu())).to(matrix.device))
     view = view_of(corpus, model)
     with torch.device(corpus.device):
-        heads = assemble(view, model.members)
+        heads = assemble(view, model.members, held_out)
     return view, export.rounded(heads.cpu()).to(corpus.device)
 
 
@@ -417,86 +288,68 @@ def load(pack, parts=None):
     return net, tower, members
 
 
-def train(o, log):
-    """On the GPU: the run without the held-out photos and the one that ships, each into a folder of parts."""
-    sources = sources_of(o.datasets)
-    # Before anything touches the GPU: the processes are forked.
-    pixels = {k: views.decode(s.paths, o.cache, k, o.processes) for k, s in sources.items()}
-    log("photos decoded")
-    device = torch.device(o.device)
-    net, tower, _ = load(o.pack)
-    photos = {k: Photos(s, views.middles(net, pixels[k], 1 if k == "val" else o.views, device)) for k, s in sources.items()}
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    corpus, plan = Corpus(o.datasets, tower.to(device), photos, device), Plan(seed=o.seed)
-    log(f"{len(corpus.lengths)} texts, views of photos")
-    corpus.enter(plan.first_layer)
-    for name, start, held_out in (("held_out", o.start, held_out_photos(len(corpus.qa.paths))), ("ship", None, [])):
-        net, tower, members = load(o.pack, start)
-        corpus.see(net)
-        model = fit(corpus, Model(tower, members, plan.first_layer, plan.dropout).to(device), plan, held_out, log)
-        view, heads = settle(corpus, model)
-        log(f"{name}: {json.dumps(measure(view, heads, held_out)[0])}")
-        export.write_parts(os.path.join(o.out, name), heads.cpu(), model.layers.cpu(), plan.first_layer, net)
+def origin(o, log):
+    """Leaves the towers' last parts as they were before any tuning, for `search` where the packages are not installed."""
+    first, few = text.FIRST_TUNED_LAYER, list(range(8))  # of the word table's rows: they are not written
+    layers = text.TextTower.of_source(text.Source(), few).encoder["layer"][first:]
+    export.write_parts(o.out, None, layers, first, image.load_tower())
+    log(f"wrote {o.out}")
 
 
 def write(o, log):
-    """Measures what `train` left, with the datasets' own photos, and writes the pack; its image tower stays byte for byte."""
+    """Measures what `search` left, with the datasets' own photos, and writes the pack; its image tower stays byte for byte."""
     sources, device = sources_of(o.datasets), torch.device("cpu")
-    photos = {}
-    for k, source in sources.items():
-        middle = image.features(source.paths, o.cache, source.name, log)[0]
-        # Of the train split's photos no figure is made.
-        photos[k] = Photos(source, torch.from_numpy(np.array(middle[:500] if k == "train" else middle))[None])
+    # Of the train split's photos no figure is made; some stand for how long a photo's mean is.
+    sources["train"] = sources["train"].first(500)
+    photos = {k: Photos(s, torch.from_numpy(np.array(image.features(s.paths, o.cache, s.name, log)[0]))[None]) for k, s in sources.items()}
     corpus, first = None, text.FIRST_TUNED_LAYER
     for name, held_out in (("held_out", held_out_photos(len(sources["qa"].paths))), ("ship", [])):
         parts = os.path.join(o.parts, name)
         net, tower, members = load(o.pack, parts)
         if corpus is None:
-            corpus = Corpus(o.datasets, tower, photos, device)
+            corpus = Corpus(sources, o.datasets, tower, photos, device)
         lower = [p for t in (corpus.tower, tower) for p in [list(t.encoder["layer"][:first].parameters())]]
         corpus.tower = tower
         if first not in corpus.states or not all(map(torch.equal, *lower)):
             asked = [said.numbers() for p in (corpus.val, corpus.qa) for said in p.said.values()] + [said.numbers() for said in corpus.names.values()]
             corpus.enter(first, torch.cat(asked))
         corpus.see(net, 1)
-        view, heads = view_of(corpus, Model(tower, members, first, 0.0).eval(), ("val", "qa")), stored_heads(os.path.join(parts, "heads.safetensors"), net)
+        view, heads = view_of(corpus, Model(tower, members, Plan()).eval(), ("val", "qa")), stored_heads(os.path.join(parts, "heads.safetensors"), net)
         measured, images, texts = report(view, heads, held_out)
         log(f"{name}: {json.dumps(measured)}")
         if held_out:
             without = measured
+    if o.only_measure:
+        return
     metrics = {**measured, **{k: v for k, v in without.items() if k.endswith("held_out")}}
     with open(os.path.join(o.pack, "pack.json"), encoding="utf8") as f:
         metrics["vocabulary"] = json.load(f)["metrics"]["vocabulary"]
     calibration = calibrate(view, heads, images, texts)
     with open(os.path.join(o.cache, "kept_rows.json")) as f:
         pack = SimpleNamespace(net=net, tower=tower, source=text.Source(), kept=json.load(f))
-    settings = {"members": len(members), "before": "20, 7 and 2 epochs", **asdict(Plan(seed=o.seed))}
+    with open(os.path.join(o.parts, "plan.json")) as f:
+        plans = json.load(f)
+    # What all averaged runs have in common, and each one's own.
+    common = {k: v for k, v in plans[0].items() if all(p[k] == v for p in plans)}
+    settings = {"members": len(members), "before": "20, 7 and 2 epochs", **common, "averaged": [{k: v for k, v in p.items() if k not in common} for p in plans]}
     size = export.write_pack(o.pack, pack, heads, metrics, calibration, lambda h: card.text(metrics, calibration, settings, h))
     log(f"wrote {o.pack}: {size / 1e6:.1f} MB")
-
-
-def sources_of(datasets):
-    return {"train": data.flickr8k(datasets, "train"), "val": data.flickr8k(datasets, "val"), "qa": data.cocoqa(datasets)}
 
 
 def main():
     a = argparse.ArgumentParser(prog="python -m training.align.finish", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = a.add_subparsers(dest="command", required=True)
-    for name, run in (("train", train), ("write", write)):
+    for name, run in (("origin", origin), ("write", write)):
         c = commands.add_parser(name, help=run.__doc__.split("\n")[0])
         c.set_defaults(run=run)
-        c.add_argument("--datasets", required=True, help="the folder of datasets (flickr8k, cocoqa, captions_text)")
-        c.add_argument("--cache", required=True, help="a folder for features, decoded photos and logs")
-        c.add_argument("--pack", required=True, help="the pack's folder; `write` replaces its heads, text tower, manifest and card")
-        c.add_argument("--seed", type=int, default=1)
-        if name == "write":
-            c.add_argument("--parts", required=True, help="what `train` left")
+        c.add_argument("--cache", required=True, help="the cache folder of `python -m training.align`: features, kept rows and logs")
+        if name == "origin":
+            c.add_argument("--out", required=True, help="a folder for the parts")
             continue
-        c.add_argument("--start", required=True, help="the parts that `python -m training.align` left as `held_out` in its cache")
-        c.add_argument("--out", required=True, help="a folder for the parts")
-        c.add_argument("--device", default="cpu")
-        c.add_argument("--views", type=int, default=8, help="of each photo: plain, mirrored, then drawn ones")
-        c.add_argument("--processes", type=int, default=os.cpu_count(), help="that decode photos")
+        c.add_argument("--datasets", required=True, help="the folder of datasets (flickr8k, cocoqa, captions_text)")
+        c.add_argument("--pack", required=True, help="the pack's folder; its heads, text tower, manifest and card are replaced")
+        c.add_argument("--parts", required=True, help="what `search` left")
+        c.add_argument("--only-measure", action="store_true", help="write nothing but the log")
     o = a.parse_args()
     os.makedirs(o.cache, exist_ok=True)
     with run_log(o.cache, "finish.log") as log:

@@ -4,6 +4,10 @@ A photo's vector is [sqrt(1-s) * u, sqrt(s) * c]: u from the grid, c the names o
 probable ImageNet classes (ConSE, Norouzi et al. 2013, arXiv:1312.5650). A text's vector is the same
 of its own projections, so one dot product adds both channels. The photo's share s is fixed; a text's
 grows with how near it is to the name of a class: the channel serves names, and is noise to sentences.
+
+Some photos are near to whatever is asked (hubs: Radovanovic et al. 2010), and stand before the right ones. So a photo's mean
+cosine to the nearest of a few thousand texts, kept with the heads, counts against it (as in CSLS, Conneau et al. 2018, and QB-Norm,
+Bogolin et al. 2022). Two more numbers in each vector say that within the same dot product.
 """
 import torch
 import torch.nn.functional as F
@@ -17,6 +21,12 @@ WIDTH, GRID_WIDTH, INNER, POOLS, BEST_CLASSES = 384, 1280, 512, 4, 10
 CLASS_SHARE = 0.3 / 1.3
 # Its share of a text's, from a text that is far from every class's name to one that is near.
 TEXT_SHARES, NEAR_NAMES = (0.07, 0.35), (0.5, 0.75)
+# The last two numbers of a vector are not of the channels, so the first is that much narrower.
+MERGED = WIDTH - 2
+# So many texts are kept; the nearest of them make a photo's mean, of which that share counts against the photo.
+HUB_TEXTS, NEAREST, HUB_SHARE = 2048, 20, 0.5
+# What a text has in the place of a photo's mean; the length of a photo's vector before it is scaled to 1.
+LEVER, REACH = 0.7, 1.1
 
 
 class Projection(nn.Module):
@@ -100,14 +110,16 @@ class Heads(nn.Module):
     """Both towers' features -> the joint space [B,768].
 
     Several members, trained with different seeds, speak side by side; `merge` is the common part of their spaces.
+    `hubs` [N,766] are the texts that tell which photos are near to everything.
     """
 
     def __init__(self, members, merge, classes, classifier):
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.merge = nn.Linear(WIDTH * len(members), WIDTH, bias=False)
+        self.merge = nn.Linear(WIDTH * len(members), MERGED, bias=False)
         with torch.no_grad():
             self.merge.weight.copy_(merge)
+        self.register_buffer("hubs", torch.zeros(HUB_TEXTS, MERGED + WIDTH))
         self.classes = classes
         self.classifier = classifier  # (weight, bias), frozen, from the image tower
 
@@ -116,33 +128,52 @@ class Heads(nn.Module):
         u = F.normalize(self.merge(torch.cat(parts, -1)), dim=-1)
         return torch.cat([(1 - share) ** 0.5 * u, share ** 0.5 * c], -1)
 
-    def encode_images(self, grid):
-        """Grid [B,81,1280] -> unit vectors [B,768]."""
+    def see(self, grid):
+        """Grid [B,81,1280] -> both channels of photos [B,766], unit vectors."""
         pooled = grid.mean(1) if grid.dim() == 3 else grid
         return self.joint([m.image(grid) for m in self.members], self.classes.image(F.linear(pooled, *self.classifier)), CLASS_SHARE)
 
-    def encode_texts(self, x):
-        """Sentence vectors [B,384] -> unit vectors [B,768]."""
+    def read(self, x):
+        """Sentence vectors [B,384] -> both channels of texts [B,766], unit vectors."""
         c = self.classes.text(x)
         near = (c @ self.classes.names.T).max(1, keepdim=True).values
         (low, high), (far, close) = TEXT_SHARES, NEAR_NAMES
         return self.joint([m.text(x) for m in self.members], c, low + (high - low) * ((near - far) / (close - far)).clamp(0, 1))
+
+    def encode_images(self, grid):
+        """Grid [B,81,1280] -> unit vectors [B,768]."""
+        x = self.see(grid)
+        hub = (x @ self.hubs.T).topk(min(NEAREST, len(self.hubs)), 1).values.mean(1, keepdim=True)
+        against = (-HUB_SHARE / LEVER * hub).clamp(-((REACH ** 2 - 1) ** 0.5), 0)
+        return torch.cat([x, against, (REACH ** 2 - 1 - against ** 2).clamp(min=0).sqrt()], 1) / REACH
+
+    def encode_texts(self, x):
+        """Sentence vectors [B,384] -> unit vectors [B,768]."""
+        x = self.read(x)
+        return F.normalize(torch.cat([x, torch.full_like(x[:, :1], LEVER), torch.zeros_like(x[:, :1])], 1), dim=1)
 
 
 def stored_heads(path, net):
     """The heads in a pack's file, with the classifier of its image tower."""
     state, zero = {k: v.float() for k, v in load_file(path).items()}, torch.zeros
     count = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("members."))
-    heads = Heads([Member(zero(WIDTH)) for _ in range(count)], zero(WIDTH, WIDTH * count),
+    heads = Heads([Member(zero(WIDTH)) for _ in range(count)], zero(MERGED, WIDTH * count),
                   ClassChannel(zero(1000, WIDTH), zero(WIDTH, WIDTH), zero(WIDTH)), classifier(net))
     heads.load_state_dict(state)
     return heads.eval()
 
 
 def common_space(vectors):
-    """The directions [384,D] that hold most of the members' vectors [N,D], so that dot products stay (uncentred PCA)."""
+    """The directions [382,D] that hold most of the members' vectors [N,D], so that dot products stay (uncentred PCA)."""
     _, directions = torch.linalg.eigh((vectors.T @ vectors).double())
-    return directions[:, -WIDTH:].T.float()
+    return directions[:, -MERGED:].T.float()
+
+
+def some_texts(kinds, seed=1):
+    """As many sentence vectors of a list of [N,384] as tell which photos are hubs, drawn from all of them."""
+    vectors = torch.cat(kinds)
+    order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))
+    return vectors[order[:HUB_TEXTS].to(vectors.device)]
 
 
 def fit_class_channel(english, chinese, owner, pairs, ridge=0.3):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .heads import Heads, Member, common_space, fit_class_channel
+from .heads import Heads, Member, common_space, fit_class_channel, some_texts
 from .image import GRID
 from .measure import distributions, recall, recall_of_any, recall_of_photos, unrelated_texts
 
@@ -160,8 +160,11 @@ def class_drift(corpus, sets, mean):
 
 
 @torch.no_grad()
-def assemble(corpus, members):
-    """The heads of trained members: their common space, and the class channel fitted to the corpus's text vectors."""
+def assemble(corpus, members, held_out):
+    """The heads of trained members: their common space, the class channel fitted to the corpus's text vectors, and texts that tell hubs.
+
+    Of photos in `held_out` no text is among those.
+    """
     train = corpus.train.said
     first = slice(0, len(corpus.train.paths))
     pairs = train["en"].vectors[first], train["mt"].vectors[first]
@@ -169,7 +172,11 @@ def assemble(corpus, members):
     grids = (corpus.qa.grids(part) for part in torch.arange(len(corpus.qa.paths)).split(128))
     shown = torch.cat([torch.cat([m.image(g) for m in members], 1) for g in grids])
     said = torch.cat([torch.cat([m.text(train[k].vectors[first]) for m in members], 1) for k in ("en", "zh")])
-    return Heads(members, common_space(torch.cat([shown, said])), classes, corpus.classifier).eval()
+    heads = Heads(members, common_space(torch.cat([shown, said])), classes, corpus.classifier).eval()
+    statements = corpus.qa.said["statement"]
+    told = ~torch.isin(statements.of, torch.tensor(held_out, dtype=torch.long))
+    heads.hubs = heads.read(some_texts([train["en"].vectors[first], train["zh"].vectors[first], statements.vectors[told], *(n.vectors for n in corpus.names.values())]))
+    return heads
 
 
 @torch.no_grad()

@@ -111,14 +111,15 @@ def middles(net, photos, views, device, seed=1, batch=256):
     generator = torch.Generator(device).manual_seed(seed)
     out = torch.empty(views, n, 208, 9, 9, dtype=torch.half, device=device)
     exact = Trunk(net).to(device, torch.float)
-    quick = Trunk(net).to(device, fast) if views > 2 else None
+    quick = Trunk(net).to(device, fast) if views > 1 else None
     run = lambda trunk, x, kind: trunk(x.to(dtype=kind, memory_format=torch.channels_last))
     for at in range(0, n, batch):
         rows = slice(at, min(at + batch, n))
         x = plain(photos, rows, device)
-        for view in range(min(views, 2)):
-            out[view, rows] = run(exact, x.flip(3) if view else x, torch.float)
-        if quick:
+        out[0, rows] = run(exact, x, torch.float)
+        if views > 1:
+            out[1, rows] = run(quick, x.flip(3), fast)
+        if views > 2:
             whole, size = (torch.from_numpy(photos[k][rows]).to(device) for k in ("whole", "size"))
             for view in range(2, views):
                 out[view, rows] = run(quick, drawn(whole, size, generator), fast)

@@ -6,7 +6,8 @@
 //! classes (ConSE, Norouzi et al. 2013, <https://arxiv.org/abs/1312.5650>). A text's
 //! vector is its sentence vector through projections of its own, so that one
 //! dot product adds both channels; the nearer the text is to a class's name, the more
-//! the second counts. The towers are `efficientnet` and `bert`; this
+//! the second counts. Two numbers more hold back photos that are near to every text
+//! (`hubs`). The towers are `efficientnet` and `bert`; this
 //! file must not hold what they share with ALIGN.
 
 use candle_core::{Device, Tensor};
@@ -26,14 +27,18 @@ use super::{AlignModel, AlignSpec, Encoded, Pixels, Started};
 use crate::models::bert::{Bert, BertConfig, Tokens};
 
 mod heads;
+mod hubs;
 mod tower;
 
 pub use tower::{CLASSES, ImageTower};
 
 use heads::{Heads, add_scaled, unit, unit_rows};
+use hubs::Hubs;
 
-/// Width of each channel, of a sentence vector and of a class name.
+/// Width of a sentence vector, of a class name and of the channel of names; the first channel is
+/// narrower by what [`Hubs`] adds.
 const WIDTH: usize = 384;
+const MERGED: usize = WIDTH - hubs::EXTRA;
 /// How many of the most probable classes speak for a photo.
 const BEST_CLASSES: usize = 10;
 /// The class channel's share of a photo's vector.
@@ -71,6 +76,7 @@ pub struct LiteAlign<B: Backend = Device> {
     prefix: String,
     pad: u32,
     heads: Heads,
+    hubs: Hubs,
     class_names: Vec<f32>,
     class_map: Linear,
     calibration: Option<Calibration>,
@@ -103,6 +109,7 @@ impl<B: Backend> LiteAlign<B> {
         let classes = root.pp("classes");
         let model = Self {
             heads: Heads::load(&root, extra.members, image.channels(), &Device::Cpu)?,
+            hubs: Hubs::load(&root, MERGED + WIDTH)?,
             class_names: classes.numbers("names", &[CLASSES, WIDTH])?,
             class_map: classes.pp("map").linear(WIDTH, WIDTH, Activation::None, &Device::Cpu)?,
             spec: AlignSpec {
@@ -157,9 +164,14 @@ impl<B: Backend> LiteAlign<B> {
         grid.chunks_exact(channels).for_each(|cell| add_scaled(&mut mean, cell, 1.0 / cells as f32));
         let grid = Tensor::from_slice(grid, (1, side, side, channels), &Device::Cpu)?;
         let mean = Tensor::from_vec(mean, (1, channels), &Device::Cpu)?;
-        let (first, second) = (self.heads.image(&grid, &mean)?, self.class_channel(&mean)?);
-        let mut photos = first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE));
-        photos.next().unwrap_or_else(|| Err(ModelError::Picture("the grid has no picture".into())))
+        let photo = self.photos(&grid, &mean)?.pop();
+        photo.unwrap_or_else(|| Err(ModelError::Picture("the grid has no picture".into())))
+    }
+
+    /// The vectors of photos from their grids `[batch, height, width, channels]` and those's means.
+    fn photos(&self, grid: &Tensor, mean: &Tensor) -> Result<Encoded, ModelError> {
+        let (first, second) = (self.heads.image(grid, mean)?, self.class_channel(mean)?);
+        self.hubs.photos(first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE)).collect())
     }
 
     /// The class channel's share of a text whose part of that channel is `c`.
@@ -190,9 +202,7 @@ impl<B: Backend> AlignModel for LiteAlign<B> {
         let fetch = B::fetch(&[&features.grid, &features.pooled])?;
         Ok(Box::new(move || {
             let [grid, pooled] = &fetch.wait()?[..] else { return Ok(Vec::new()) };
-            let first = self.heads.image(grid, pooled)?;
-            let second = self.class_channel(pooled)?;
-            Ok(first.into_iter().zip(second).map(|(u, c)| joint(u, &c, CLASS_SHARE)).collect())
+            self.photos(grid, pooled)
         }))
     }
 
@@ -211,7 +221,7 @@ impl<B: Backend> AlignModel for LiteAlign<B> {
         let first = self.heads.text(&sentences, &Device::Cpu)?;
         let second = self.class_map.forward(&Tensor::from_vec(sentences, (texts.len(), WIDTH), &Device::Cpu)?)?;
         let second = unit_rows(&second)?;
-        first.into_iter().zip(second).map(|(u, c)| joint(u, &c, self.share_of(&c))).collect()
+        first.into_iter().zip(second).map(|(u, c)| hubs::text(joint(u, &c, self.share_of(&c)))).collect()
     }
 
     fn device(&self) -> &str {
@@ -239,9 +249,9 @@ fn share(near: f32) -> f32 {
 }
 
 /// Both channels as one unit vector, the second with `share` of its square.
-fn joint(first: Vec<f32>, second: &[f32], share: f32) -> Result<Embedding, ModelError> {
+fn joint(first: Vec<f32>, second: &[f32], share: f32) -> Vec<f32> {
     let (a, b) = ((1.0 - share).sqrt(), share.sqrt());
-    Ok(Embedding::new(first.iter().map(|v| v * a).chain(second.iter().map(|v| v * b)).collect())?)
+    first.iter().map(|v| v * a).chain(second.iter().map(|v| v * b)).collect()
 }
 
 #[cfg(test)]
@@ -260,11 +270,10 @@ mod tests {
     #[test]
     fn channels_add_up_by_their_shares() {
         let along = |i: usize| (0..WIDTH).map(|j| f32::from(u8::from(i == j))).collect::<Vec<f32>>();
-        let photo = joint(along(0), &along(1), 0.2).unwrap();
-        let same_names = joint(along(2), &along(1), 0.2).unwrap();
-        let same_grid = joint(along(0), &along(2), 0.2).unwrap();
-        assert!((photo.cosine(&same_names).unwrap() - 0.2).abs() < 1e-6);
-        assert!((photo.cosine(&same_grid).unwrap() - 0.8).abs() < 1e-6);
+        let of = |first, second| Embedding::new(joint(along(first), &along(second), 0.2)).unwrap();
+        let photo = of(0, 1);
+        assert!((photo.cosine(&of(2, 1)).unwrap() - 0.2).abs() < 1e-6);
+        assert!((photo.cosine(&of(0, 2)).unwrap() - 0.8).abs() < 1e-6);
     }
 
     #[test]

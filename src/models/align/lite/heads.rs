@@ -10,7 +10,7 @@ use crate::models::ModelError;
 use crate::models::ops::{Activation, LayerNorm, Linear, with_slice};
 use crate::models::weights::View;
 
-use super::WIDTH;
+use super::{MERGED, WIDTH};
 
 /// Width of the projections' inner layer.
 const INNER: usize = 512;
@@ -42,7 +42,7 @@ impl Heads {
         };
         Ok(Self {
             members: (0..members).map(member).collect::<Result<_, ModelError>>()?,
-            merge: view.pp("merge").linear_no_bias(WIDTH * members, WIDTH, device)?,
+            merge: view.pp("merge").linear_no_bias(WIDTH * members, MERGED, device)?,
         })
     }
 
@@ -168,9 +168,10 @@ impl TextHead {
     }
 }
 
-/// The rows of `[batch, 384]`, each to length 1.
+/// The rows of `[batch, width]`, each to length 1.
 pub(super) fn unit_rows(x: &Tensor) -> Result<Vec<Vec<f32>>, ModelError> {
-    Ok(with_slice(x, |rows, _| Ok(rows.chunks(WIDTH).map(|r| unit(r.to_vec())).collect()))?)
+    let (_, width) = x.dims2()?;
+    Ok(with_slice(x, |rows, _| Ok(rows.chunks(width).map(|r| unit(r.to_vec())).collect()))?)
 }
 
 pub(super) fn add_scaled(sum: &mut [f32], x: &[f32], weight: f32) {
