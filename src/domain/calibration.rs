@@ -65,6 +65,16 @@ impl Calibration {
             && matching.p5 <= matching.p50
     }
 
+    /// Where a score stands between that of an unrelated photo, 0, and that of most texts with their own photo, 1.
+    pub fn closeness(&self, score: f32) -> f32 {
+        let span = self.matching.p50 - self.unrelated.mean;
+        if self.is_sensible() && span > 0.0 {
+            ((score - self.unrelated.mean) / span).clamp(0.0, 1.0)
+        } else {
+            score.max(0.0)
+        }
+    }
+
     /// Judges a ranking (best first) over `photos` photos.
     ///
     /// The best of many unrelated photos scores higher than the best of few, so both
@@ -107,6 +117,15 @@ mod tests {
             best_of_1000_unrelated: BestUnrelated { p50: 0.17, p95: 0.22 },
             matching: Matching { p5: 0.15, p50: 0.35 },
         }
+    }
+
+    #[test]
+    fn closeness_goes_from_unrelated_to_matching() {
+        let known = calibration();
+        assert_eq!([-0.2, 0.0, 0.35, 0.9].map(|score| known.closeness(score)), [0.0, 0.0, 1.0, 1.0]);
+        assert!((known.closeness(0.175) - 0.5).abs() < 1e-6);
+        let broken = Calibration { matching: Matching { p5: 0.5, p50: -0.5 }, ..known };
+        assert_eq!([-0.3, 0.3].map(|score| broken.closeness(score)), [0.0, 0.3]);
     }
 
     fn hits(scores: &[f32]) -> Vec<Hit> {

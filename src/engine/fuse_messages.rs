@@ -77,10 +77,18 @@ pub struct Reply {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatchScores {
     pub text: String,
-    /// Cosine in the Align model's joint space.
-    pub align: Result<f32, Failure>,
+    pub align: Result<Closeness, Failure>,
     /// Probability by the Fuse model, 0..1.
     pub fuse: Result<f32, Failure>,
+}
+
+/// How near a text is to a photo in the Align model's joint space.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Closeness {
+    /// Their cosine.
+    pub score: f32,
+    /// Where it stands, 0..1, see [`crate::domain::Calibration::closeness`].
+    pub share: f32,
 }
 
 /// A search's hits after the Fuse model judged the best of them.

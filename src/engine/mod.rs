@@ -53,8 +53,8 @@ use crate::store::{Reader, Store};
 
 pub use eyes::{Eyes, embed};
 pub use fuse_messages::{
-    Candidate, CaptionOptions, Chosen, ExportReport, FuseInfo, FuseStatus, MatchScores, PhotoWords, Reply, Reranked,
-    RewordReport, Reworded, Writing,
+    Candidate, CaptionOptions, Chosen, Closeness, ExportReport, FuseInfo, FuseStatus, MatchScores, PhotoWords, Reply,
+    Reranked, RewordReport, Reworded, Writing,
 };
 pub use judge::{Judgement, judge};
 pub use library::model_statuses;

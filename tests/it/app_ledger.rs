@@ -8,7 +8,8 @@ use glimpse::domain::{
     PhotoAnswer, PhotoId, Progress,
 };
 use glimpse::engine::{
-    Candidate, Chosen, Command, Event, ExportReport, MatchScores, PhotoWords, Reply, RewordReport, Reworded, Writing,
+    Candidate, Chosen, Closeness, Command, Event, ExportReport, MatchScores, PhotoWords, Reply, RewordReport, Reworded,
+    Writing,
 };
 use glimpse::export::{self, FileChange};
 use glimpse::models::fuse::Refusal;
@@ -138,9 +139,10 @@ impl Ledger {
             Command::RedoCaptions => self.reverse(true, &mut events),
             Command::Match { request, photo, text } => {
                 let fits = text.contains("hill");
+                let score = if fits { 0.312 } else { 0.094 };
                 let scores = MatchScores {
                     text: text.clone(),
-                    align: Ok(if fits { 0.312 } else { 0.094 }),
+                    align: Ok(Closeness { score, share: score }),
                     fuse: Ok(if fits { 0.93 } else { 0.07 }),
                 };
                 events.push(Event::MatchDone { request: *request, photo: *photo, result: Ok(scores) });

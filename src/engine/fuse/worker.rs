@@ -10,7 +10,8 @@ use crate::domain::{CancelToken, ContentHash, NewAnswer, Photo, PhotoId};
 use crate::engine::batch::{Batch, Stepped};
 use crate::engine::library::Look;
 use crate::engine::{
-    Event, Eyes, Failure, FailureKind, FuseInfo, FuseStatus, MatchScores, Reply, Reranked, embed, judge, writing,
+    Closeness, Event, Eyes, Failure, FailureKind, FuseInfo, FuseStatus, MatchScores, Reply, Reranked, embed, judge,
+    writing,
 };
 use crate::models::fuse::{FuseModel, Regions, refusal};
 use crate::search::is_blank;
@@ -237,14 +238,16 @@ impl Worker {
     }
 
     /// By the vector that the library holds, else by one made now.
-    fn align_score(&self, photo: &Photo, text: &str) -> Result<f32, Failure> {
+    fn align_score(&self, photo: &Photo, text: &str) -> Result<Closeness, Failure> {
         let model = self.parts.compute.model()?;
         let space = self.parts.reader.find_model(&ModelRow::from(model.spec()))?;
         let known = space.map(|space| self.parts.reader.embedding(photo.id, space)).transpose()?.flatten();
         let image = known.map_or_else(|| embed(model.as_ref(), &photo.path, &self.token), Ok)?;
         let texts = model.encode_texts(&[text])?;
         let cosine = texts.first().and_then(|text| image.cosine(text));
-        cosine.ok_or_else(|| Failure::new(FailureKind::Model, "the model gave no vector"))
+        let score = cosine.ok_or_else(|| Failure::new(FailureKind::Model, "the model gave no vector"))?;
+        let share = model.calibration().map_or(score.max(0.0), |calibration| calibration.closeness(score));
+        Ok(Closeness { score, share })
     }
 
     fn fuse_score(&mut self, photo: &Photo, text: &str) -> Result<f32, Failure> {

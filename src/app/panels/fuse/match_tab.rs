@@ -59,9 +59,9 @@ fn results(ui: &mut Ui, view: &View<'_>, scores: &MatchScores, out: &mut Vec<UiA
         ui.label(weak(view.lang.text(Msg::AlignFinds), view.tokens));
         match &scores.align {
             // A cosine is no share of anything: its bar shows where it stands between none and full.
-            Ok(cosine) => {
-                let figure = format!("{cosine:.3}");
-                let row = share_row(ui, view.lang.text(Msg::Closeness), cosine.max(0.0), &figure, false);
+            Ok(closeness) => {
+                let figure = format!("{:.3}", closeness.score);
+                let row = share_row(ui, view.lang.text(Msg::Closeness), closeness.share, &figure, false);
                 row.on_hover_text(view.lang.text(Msg::CosineTip));
             }
             Err(failure) => trouble(ui, view, failure),
