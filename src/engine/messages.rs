@@ -17,8 +17,7 @@ use crate::export;
 use crate::store::{CaptionStep, CaptionSteps};
 
 use super::fuse_messages::{
-    Candidate, CaptionOptions, Chosen, Closeness, ExportReport, FuseStatus, MatchScores, PhotoWords, Reply, Reranked,
-    RewordReport,
+    Candidate, CaptionOptions, Chosen, ExportReport, FuseStatus, MatchScores, PhotoWords, Reply, Reranked, RewordReport,
 };
 
 /// What the window may ask for.
