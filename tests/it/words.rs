@@ -290,7 +290,7 @@ fn a_sentence_is_matched_by_both_families_once() {
         done(&world, |event| if let Event::MatchDone { result, .. } = event { Some(result) } else { None })
     };
     let scores = score("something red").unwrap();
-    assert!(scores.align.unwrap() > 0.0);
+    assert!(scores.align.unwrap().share > 0.0);
     assert_eq!(scores.fuse.unwrap(), 0.9);
     assert_eq!(score(" something red ").unwrap().fuse.unwrap(), 0.9);
     assert_eq!(world.model.pairs.load(Ordering::Relaxed), 1, "the score is kept");
