@@ -87,6 +87,6 @@ def refresh(corpus, tuned, log):
 
 def _read_all(said, tuned, limit=None):
     """`said` with the tuned tower's vectors, of its first texts only where there is a limit."""
-    new, indices = copy.copy(said), range(limit or len(said))
+    new, indices = copy.copy(said), range(min(limit or len(said), len(said)))
     new.vectors = torch.cat([tuned.read([(said, i) for i in indices[at:at + 1024]]) for at in range(0, len(indices), 1024)])
     return new
