@@ -59,17 +59,21 @@ fn nearest(cosines: &[f32]) -> f32 {
     (largest.iter().sum::<f32>() + *last) / NEAREST as f32
 }
 
-fn photo(mut x: Vec<f32>, mean: f32) -> Result<Embedding, ModelError> {
+fn photo(x: Vec<f32>, mean: f32) -> Result<Embedding, ModelError> {
     let room = REACH * REACH - 1.0;
     let against = (-SHARE / LEVER * mean).clamp(-room.sqrt(), 0.0);
-    x.extend([against, (room - against * against).max(0.0).sqrt()]);
-    Ok(Embedding::new(x)?)
+    extended(x, [against, (room - against * against).max(0.0).sqrt()])
 }
 
 /// The vector of a text from its unit vector `y`.
-pub(super) fn text(mut y: Vec<f32>) -> Result<Embedding, ModelError> {
-    y.extend([LEVER, 0.0]);
-    Ok(Embedding::new(y)?)
+pub(super) fn text(y: Vec<f32>) -> Result<Embedding, ModelError> {
+    extended(y, [LEVER, 0.0])
+}
+
+/// What has no direction, or is not finite, is refused before it gets one from what is added.
+fn extended(x: Vec<f32>, more: [f32; EXTRA]) -> Result<Embedding, ModelError> {
+    let unit = Embedding::new(x)?;
+    Ok(Embedding::new(unit.as_slice().iter().copied().chain(more).collect())?)
 }
 
 #[cfg(test)]
@@ -92,6 +96,14 @@ mod tests {
             let x = photo(vec![1.0, 0.0], mean).unwrap();
             assert!((x.cosine(&x).unwrap() - 1.0).abs() < 1e-6);
             assert!(x.as_slice().iter().all(|v| v.is_finite()));
+        }
+    }
+
+    #[test]
+    fn what_has_no_direction_is_refused() {
+        for x in [vec![0.0, 0.0], vec![f32::NAN, 1.0]] {
+            assert!(photo(x.clone(), 0.2).is_err());
+            assert!(text(x).is_err());
         }
     }
 
