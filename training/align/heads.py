@@ -172,7 +172,8 @@ def common_space(vectors):
 def some_texts(kinds, seed=1):
     """As many sentence vectors of a list of [N,384] as tell which photos are hubs, drawn from all of them."""
     vectors = torch.cat(kinds)
-    order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))
+    # On the CPU whatever device is the default: the same texts everywhere.
+    order = torch.randperm(len(vectors), generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
     return vectors[order[:HUB_TEXTS].to(vectors.device)]
 
 
