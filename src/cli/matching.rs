@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::domain::{Embedding, Photo};
+use crate::domain::{Embedding, Photo, score_text};
 use crate::engine::embed;
 use crate::media::walk;
 use crate::models::ModelError;
@@ -141,7 +141,7 @@ impl Judge<'_> {
     fn known(&self, path: &Path, texts: &[&str]) -> Vec<Option<f32>> {
         let unchanged = |photo: &Photo| walk::stamp(path).is_ok_and(|stamp| stamp == photo.stamp);
         let photo = self.reader.as_ref().and_then(|reader| reader.photo_by_path(path).ok()?.filter(unchanged));
-        let hash = &self.eyes.model.spec().weights_hash;
+        let hash = &self.eyes.model.spec().judge_hash;
         let score = |text: &&str| {
             let content = photo.as_ref()?.content;
             self.reader.as_ref()?.match_scores(hash, text, &[content]).ok()?.first().copied().flatten()
@@ -218,7 +218,14 @@ impl Lines<'_> {
             match (verdict, path, text) {
                 (Ok(Scores { align, fuse }), Some(path), Some(text)) => out.line(
                     || with_path(path, json!({ "text": text, "align_score": align, "match_score": fuse })),
-                    || format!("{}\n  {text}\n  match {fuse:.3}, align {align:.3}", path.display()),
+                    || {
+                        format!(
+                            "{}\n  {text}\n  match {}, align {}",
+                            path.display(),
+                            score_text(fuse),
+                            score_text(align)
+                        )
+                    },
                 )?,
                 (Ok(_), ..) => {}
                 (Err(error), ..) => {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::domain::{Hit, Photo, PhotoId, Query};
+use crate::domain::{Hit, Photo, PhotoId, Query, score_text};
 use crate::engine::{self, Judgement};
 use crate::models::align::AlignModel;
 use crate::search::rerank::{Judged, rerank};
@@ -160,7 +160,7 @@ fn judge(
         engine::judge(&eyes.eyes, reader, photos, text, &session.cancel)?;
     session.stop_if_interrupted()?;
     if !fresh.is_empty() {
-        let hash = &eyes.model.spec().weights_hash;
+        let hash = &eyes.model.spec().judge_hash;
         let kept = session.store().and_then(|mut store| store.keep_match_scores(hash, text.trim(), &fresh));
         if let Err(error) = kept {
             log::debug!("the scores were not kept: {error}");
@@ -183,7 +183,7 @@ fn print_hits(found: &[(PathBuf, Judged)], out: &mut Output) -> Result<()> {
                 fields["rank"] = json!(rank);
                 with_path(path, fields)
             },
-            || format!("{rank:>3}  {:.3}  {}", judged.score, path.display()),
+            || format!("{rank:>3}  {}  {}", score_text(judged.score), path.display()),
         )?;
     }
     Ok(())
@@ -209,7 +209,7 @@ fn print_line(query: Option<&str>, result: Result<Vec<(PathBuf, Judged)>, String
             || {
                 let mut text = query.unwrap_or_default().to_owned();
                 for (path, judged) in &hits {
-                    text += &format!("\n  {:.3}  {}", judged.score, path.display());
+                    text += &format!("\n  {}  {}", score_text(judged.score), path.display());
                 }
                 text
             },

@@ -25,7 +25,7 @@ pub use embedding::{Embedding, EmbeddingError};
 pub use ids::{AnswerId, CaptionId, FolderId, JobId, ModelId, PhotoId, RequestId};
 pub use photo::{ContentHash, FileStamp, LatLon, Photo, PhotoMeta, PhotoState, ReadFailure};
 pub use progress::{JobKind, JobState, JobStatus, Progress};
-pub use query::{Hit, Query, SearchCost};
+pub use query::{Hit, Query, SearchCost, score_text};
 pub use random::Random;
 pub use report::{Skipped, SkippedReason};
 pub use rewording::Rewording;

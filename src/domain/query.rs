@@ -23,6 +23,12 @@ pub struct Hit {
     pub score: f32,
 }
 
+/// A score as people read it: three decimals, and no minus before what rounds to nothing.
+pub fn score_text(score: f32) -> String {
+    // A negative zero and a positive one make a positive one.
+    format!("{:.3}", (score * 1000.0).round() / 1000.0 + 0.0)
+}
+
 /// What a search cost, for the status bar.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SearchCost {
@@ -30,4 +36,17 @@ pub struct SearchCost {
     pub scanned: usize,
     pub encode_ms: f32,
     pub scan_ms: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_next_to_nothing_has_no_sign() {
+        assert_eq!(score_text(-0.0004), "0.000");
+        assert_eq!(score_text(-0.0), "0.000");
+        assert_eq!(score_text(-0.0006), "-0.001");
+        assert_eq!(score_text(0.12345), "0.123");
+    }
 }

@@ -36,7 +36,7 @@ pub fn judge(
 ) -> Result<Judgement, Failure> {
     let contents: Vec<Option<ContentHash>> = photos.iter().map(|photo| photo.and_then(|photo| photo.content)).collect();
     let text = text.trim();
-    let scores = reader.match_scores(&eyes.model.spec().weights_hash, text, &contents)?;
+    let scores = reader.match_scores(&eyes.model.spec().judge_hash, text, &contents)?;
     let mut result = Judgement { known: scores.iter().flatten().count(), scores, ..Judgement::default() };
     let unknown: Vec<usize> = (0..photos.len()).filter(|&i| result.scores[i].is_none()).collect();
     for batch in unknown.chunks(BATCH) {

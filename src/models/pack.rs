@@ -196,7 +196,7 @@ pub fn sha256(path: &Path) -> Result<String, ModelError> {
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(in crate::models) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

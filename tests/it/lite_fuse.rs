@@ -173,14 +173,33 @@ fn a_pack_without_a_tower_takes_cells_and_says_so_of_photos() {
     assert!(said.contains("en and zh"), "{said}");
 }
 
-#[test]
-fn another_tower_is_refused() {
+/// A copy of the small pack.
+fn copied() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let golden = root("tests/golden/lite_fuse");
-    for entry in std::fs::read_dir(&golden).unwrap() {
+    for entry in std::fs::read_dir(root("tests/golden/lite_fuse")).unwrap() {
         let entry = entry.unwrap();
         std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
     }
+    folder
+}
+
+/// A library keeps match scores under this hash: they must not outlive the way they were made.
+#[test]
+fn other_weights_of_the_evidence_are_another_judge_and_the_same_model() {
+    let spec = |folder: &Path| fuse::load(folder, None, DeviceRequest::Cpu).unwrap().spec().clone();
+    let (own, same, other) = (spec(&root("tests/golden/lite_fuse")), copied(), copied());
+    let config = other.path().join("config.json");
+    let changed = std::fs::read_to_string(&config).unwrap().replace("\"gain\": 0.25", "\"gain\": 0.35");
+    std::fs::write(&config, changed).unwrap();
+    assert_eq!(spec(same.path()).judge_hash, own.judge_hash);
+    let other = spec(other.path());
+    assert_eq!(other.weights_hash, own.weights_hash);
+    assert_ne!(other.judge_hash, own.judge_hash);
+}
+
+#[test]
+fn another_tower_is_refused() {
+    let folder = copied();
     let manifest = folder.path().join("pack.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
     let changed = text.replacen('{', r#"{"align": {"pack": "lite-align", "tower": "0badf00d"},"#, 1);

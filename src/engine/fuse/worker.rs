@@ -252,7 +252,7 @@ impl Worker {
 
     fn fuse_score(&mut self, photo: &Photo, text: &str) -> Result<f32, Failure> {
         let model = Arc::clone(&self.eyes()?.model);
-        let hash = model.spec().weights_hash.clone();
+        let hash = model.spec().judge_hash.clone();
         if let Some(known) = self.parts.reader.match_scores(&hash, text, &[photo.content])?.first().copied().flatten() {
             return Ok(known);
         }
@@ -293,7 +293,7 @@ impl Worker {
         let photos = self.parts.reader.photos(&ids)?;
         let found: Vec<Option<&Photo>> = ids.iter().map(|id| photos.iter().find(|photo| photo.id == *id)).collect();
         let judgement = judge(eyes, &self.parts.reader, &found, &wanted.text, &wanted.token)?;
-        self.keep_scores(eyes.model.spec().weights_hash.clone(), wanted.text.trim(), judgement.fresh);
+        self.keep_scores(eyes.model.spec().judge_hash.clone(), wanted.text.trim(), judgement.fresh);
         Ok(Reranked {
             hits: rerank(&wanted.hits, &judgement.scores, eyes.model.spec().align_weight),
             judged: judgement.judged,

@@ -64,6 +64,9 @@ pub struct FuseSpec {
     pub id: String,
     /// Names the weights: tells an old draft from one of these.
     pub weights_hash: String,
+    /// Names all that a match score hangs on: the weights, how the folder's configuration has evidence weighed, and the
+    /// Align pack that is listened to.
+    pub judge_hash: String,
     /// `oscar`, `vinvl`, `uniter`, `vlp`, …
     pub architecture: String,
     /// BCP 47 codes of the languages that it reads and writes.

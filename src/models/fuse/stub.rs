@@ -22,6 +22,7 @@ impl Default for StubFuse {
             spec: FuseSpec {
                 id: "stub-fuse".into(),
                 weights_hash: "stub".into(),
+                judge_hash: "stub".into(),
                 architecture: "stub".into(),
                 languages: vec!["en".into(), "zh".into()],
                 abilities,

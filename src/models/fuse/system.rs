@@ -10,12 +10,13 @@ use std::path::Path;
 
 use candle_core::Device;
 use image::RgbImage;
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::{CancelToken, is_han};
 use crate::models::ModelError;
 use crate::models::folder::{ModelFolder, fingerprint};
 use crate::models::json::read_json;
-use crate::models::pack::{Pack, PackManifest};
+use crate::models::pack::{Pack, PackManifest, hex};
 use crate::models::tokenizer::Tokenizer;
 
 use super::config::Recipe;
@@ -59,6 +60,17 @@ pub struct System {
 struct TagNames {
     en: Vec<String>,
     zh: Vec<String>,
+}
+
+/// See [`FuseSpec::judge_hash`].
+fn judge_hash(weights: &str, config: &Path, align: Option<&Pack>) -> Result<String, ModelError> {
+    let config = std::fs::read(config).map_err(|source| ModelError::Io { path: config.to_owned(), source })?;
+    let mut hash = Sha256::new();
+    for part in [weights.as_bytes(), &config, align.map(Pack::weights_hash).unwrap_or_default().as_bytes()] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    Ok(hex(&hash.finalize()))
 }
 
 impl System {
@@ -108,18 +120,21 @@ impl System {
             Some(manifest) => manifest.clone(),
             None => folder.describe()?,
         };
-        let (eye, names) = match (&described.align, align) {
+        let align = align.filter(|_| described.align.is_some()).map(Pack::open).transpose()?;
+        let (eye, names) = match (&described.align, &align) {
             (Some(tower), Some(align)) => {
                 let names: TagNames = read_json(&path.join("tags.json"), "the names of the tags")?;
-                (Some(Eye::open(&Pack::open(align)?, tower, names.en.clone(), &model.config.own)?), Some(names))
+                (Some(Eye::open(align, tower, names.en.clone(), &model.config.own)?), Some(names))
             }
             _ => (None, None),
         };
         let chinese = names.into_iter().flat_map(|names| names.en.into_iter().zip(names.zh)).collect();
         let files: Vec<_> = folder.weight_files()?.iter().map(|name| path.join(name)).collect();
+        let weights_hash = fingerprint(&files)?;
         let spec = FuseSpec {
             id: described.id,
-            weights_hash: fingerprint(&files)?,
+            judge_hash: judge_hash(&weights_hash, &path.join("config.json"), align.as_ref())?,
+            weights_hash,
             architecture: recipe.name().to_owned(),
             languages: described.languages,
             abilities: Abilities {

@@ -9,7 +9,7 @@ use crate::app::shown::MatchWord;
 use crate::app::tokens::{space, text};
 use crate::app::widgets::{card, field, icon, icons, primary_button, share_row, strong, weak};
 use crate::app::words::{Field, Slot, WordsAction};
-use crate::domain::PhotoId;
+use crate::domain::{PhotoId, score_text};
 use crate::engine::{Failure, FailureKind, MatchScores};
 
 use super::super::View;
@@ -60,7 +60,7 @@ fn results(ui: &mut Ui, view: &View<'_>, scores: &MatchScores, out: &mut Vec<UiA
         match &scores.align {
             // A cosine is no share of anything: its bar shows where it stands between none and full.
             Ok(closeness) => {
-                let figure = format!("{:.3}", closeness.score);
+                let figure = score_text(closeness.score);
                 let row = share_row(ui, view.lang.text(Msg::Closeness), closeness.share, &figure, false);
                 row.on_hover_text(view.lang.text(Msg::CosineTip));
             }
