@@ -1,5 +1,8 @@
 """The model's layout and its files, with random weights: `python -m unittest training.test_fuse_model`; needs torch, no data."""
+import hashlib
+import json
 import os
+import pathlib
 import random
 import tempfile
 import unittest
@@ -7,7 +10,7 @@ from unittest import mock
 
 import torch
 
-from training.fuse import batches, card, data, evaluate, export, golden, model as layout, reward, sample, train, views
+from training.fuse import batches, card, data, evaluate, export, golden, listen, model as layout, reward, reweigh, sample, train, views
 from training.fuse.features import nearest_wrong, pooled, tags
 from training.fuse.pictures import Pictures
 from training.fuse.words import CLS, SEP, START
@@ -278,11 +281,27 @@ class Batches(unittest.TestCase):
         self.assertLess((mixed - row).norm(), (plain - row).norm())
 
     def test_the_report_has_every_figure_and_becomes_a_card(self):
-        found = evaluate.report(self.model, self.maker, golden.ANSWERS, self.maker.hard, lambda _: None, 3)
+        found = evaluate.report(self.model, self.maker, golden.ANSWERS, self.maker.hard, 0.5, lambda _: None, 3)
         self.assertEqual(set(found["captions"]) | set(found["matching"]), {"en", "zh"})
         self.assertEqual(set(found["vqa"]), {"rules en", "rules zh", "cocoqa en", "easy-vqa en", "easy-vqa zh"})
         text = card.text(found, self.model.shape, train.Settings(), 0, "minilm", "abc", 3, 3)
         self.assertIn("| rules zh | colour |", text)
+        # Pairs are judged anew, in a pack that is there.
+        with tempfile.TemporaryDirectory() as out:
+            metrics = {**found, "align_weight": 3.0}
+            export.write_pack(out, self.model, self.maker.words, {"en": golden.ANSWERS}, batches.Mix(), metrics, text)
+            changed = {"judge": {"head": 0.1, "gain": 0.2, "near": 3.0, "bias": -1.0}, "align_weight": 7.5, "rerank_first": {}, "matching": found["matching"],
+                       "trust": {"en": {"said": 1.0, "near": 2.0, "bias": 0.0}}}
+            reweigh.write(out, changed)
+            read = lambda name: pathlib.Path(out, name).read_bytes()
+            config, manifest = json.loads(read("config.json")), json.loads(read("pack.json"))
+            self.assertEqual((config["match"], config["align_weight"], config["trust"], config["grid_side"]), (changed["judge"], 7.5, changed["trust"], 3))
+            listed = {f["name"]: f["sha256"] for f in manifest["files"]}
+            self.assertEqual({n: hashlib.sha256(read(n)).hexdigest() for n in listed}, listed)
+            self.assertEqual(manifest["metrics"]["vqa"], json.loads(json.dumps(found["vqa"])))
+            card_now = read("MODEL_CARD.md").decode()
+            self.assertIn("0.1 x head + 0.2 x gain + 3.0 x cosine + -1.0", card_now)
+            self.assertEqual(len(card_now.splitlines()), len(text.splitlines()))
 
 
 class Made:
@@ -381,6 +400,23 @@ class Figures(unittest.TestCase):
         self.assertEqual(rare(("a",)), 0.0)
         self.assertAlmostEqual(evaluate.borne_out(["a", "dog", "runs"], people[0], rare), 0.5)
         self.assertEqual([evaluate.borne_out(c, people[0], rare) for c in (["a"], [])], [0.0, 0.0])
+
+    def test_what_orders_hits_is_what_tells_the_right_one(self):
+        g = torch.Generator().manual_seed(1)
+        found, at = torch.randn(600, 5, 3, generator=g), torch.randint(0, 5, (600, 1), generator=g)
+        right = torch.arange(5) == at
+        # The head and the cosine tell, the gain says nothing; the scales differ.
+        found[..., 0] += 1.5 * right
+        found[..., 2] += 1.5 * right
+        found[..., 2] /= 20
+        by = listen.weights(found, right)
+        self.assertAlmostEqual(by[2].item() / by[0].item(), 20, delta=4)
+        self.assertLess(by[1].abs(), 0.2 * by[0])
+        self.assertGreater(listen.first(found, right, by), listen.first(found, right, torch.tensor([0.0, 0.0, 1.0])) + 5)
+        # The judge's odds and what the cosine counts beside them make the same order.
+        judge = evaluate.Judge(0.3, 0.3 * listen.share(by), 2.0, -0.4)
+        odds = judge.odds(found) + listen.align_weight(judge, by) * found[..., 2]
+        self.assertGreater((odds.argmax(1) == (found @ by).argmax(1)).float().mean(), 0.99)
 
     def test_trust_follows_what_was_right(self):
         g = torch.Generator().manual_seed(1)

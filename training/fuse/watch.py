@@ -28,13 +28,14 @@ class Watch:
             some = asked[::max(1, len(asked) // QUESTIONS)][:QUESTIONS]
             right = [a == q.answer for (a, _), q in zip(evaluate.answered(model, self.eye, some, self.names, "en"), some)]
             found[source] = round(sum(right) / len(right), 4)
-        own, other, close = evaluate.compared(model, self.eye, self.photos, "en", self.hard)
+        pairs = evaluate.compared(model, self.eye, self.photos, "en", self.hard)
+        asked = listen.asked(model, self.maker, self.tower, self.cache, lambda _: None, most=QUERIES)
         with torch.enable_grad():
-            judge = evaluate.Judge.fitted(own, torch.cat([other.repeat(15, 1), close]))
-        matched = evaluate.matching(judge, own, other, close)
+            by, first = listen.weigh(*asked, lambda _: None)
+            judge = evaluate.judged({"en": pairs}, listen.share(by))
+        matched = evaluate.matching(judge, *pairs)
         found |= {k: matched[k] for k in ("auc_hard", "auc_head_hard", "auc_gain_hard", "auc_head_random")}
-        _, first = listen.weigh(model, judge, self.maker, self.tower, self.cache, lambda _: None, most=QUERIES)
-        return found | {"r1": round(max(v for k, v in first.items() if k != "inf"), 2), "r1_judge": round(first[0.0], 2), "r1_align": round(first["inf"], 2)}
+        return found | {"r1": first["both"], "r1_judge": first["alone"], "r1_align": first["align"]}
 
     def __call__(self, model, step, last=False):
         """The best weights are kept; the last ones also where they are hardly worse."""
