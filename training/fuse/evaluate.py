@@ -163,17 +163,25 @@ class Judge:
 
 def logistic(x, of, weigh):
     """Logistic regression of shares `of` [N] on x [N,K], the samples weighed: K weights and the bias."""
-    spread, w = x.std(0).clamp(min=1e-3), torch.zeros(x.shape[1] + 1, requires_grad=True)
+    spread = x.std(0).clamp(min=1e-3)
+    w = minimised(lambda w: (F.binary_cross_entropy_with_logits((x / spread) @ w[:-1] + w[-1], of, reduction="none") * weigh).sum(), x.shape[1] + 1)
+    return [round(v, 4) for v in (*(w[:-1] / spread).tolist(), w[-1].item())]
+
+
+@torch.enable_grad()
+def minimised(loss, count):
+    """The `count` numbers for which a convex loss is least."""
+    w = torch.zeros(count, requires_grad=True)
     optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
 
-    def loss():
+    def step():
         optimiser.zero_grad()
-        out = (F.binary_cross_entropy_with_logits((x / spread) @ w[:-1] + w[-1], of, reduction="none") * weigh).sum()
+        out = loss(w)
         out.backward()
         return out
 
-    optimiser.step(loss)
-    return [round(v, 4) for v in (*(w[:-1].detach() / spread).tolist(), w[-1].item())]
+    optimiser.step(step)
+    return w.detach()
 
 
 def compared(model, eye, photos, language, hard, seed=3):
@@ -259,23 +267,28 @@ def judged(found, share):
     return Judge.fitted(own, torch.cat([other.repeat(15, 1), close]), share)
 
 
-def report(model, maker, names, hard, share, log, most=400, tower=None):
-    """Every figure, at most `most` photos or questions each; the program counts (`program.py`). `share`: see `Judge.fitted`."""
-    eye = Eye(maker, tower)
-    val = drawn(maker.corpus.of("flickr8k_val"), most)
+def weighed(model, eye, photos, hard, share, log):
+    """How pairs of photos and captions, and captions written, are judged, and how well. `share`: see `Judge.fitted`."""
     out = {"captions": {}, "trust": {}, "matching": {}}
-    found = {language: compared(model, eye, val, language, hard) for language in LANGUAGES}
+    found = {language: compared(model, eye, photos, language, hard) for language in LANGUAGES}
     judge = judged(found, share)
     out["judge"] = asdict(judge)
     log(f"judge: {judge}")
     for language in LANGUAGES:
-        made = written(model, eye, val, language)
-        fitted, figures = trust(eye, val, language, made)
+        made = written(model, eye, photos, language)
+        fitted, figures = trust(eye, photos, language, made)
         out["trust"][language] = asdict(fitted)
-        out["captions"][language] = captions(eye, val, language, made) | {"trust": figures}
+        out["captions"][language] = captions(eye, photos, language, made) | {"trust": figures}
         log(f"captions {language}: {out['captions'][language]} {fitted} {[text for text, _, _ in made[:8]]}")
         out["matching"][language] = matching(judge, *found[language])
         log(f"matching {language}: {out['matching'][language]}")
+    return out
+
+
+def report(model, maker, names, hard, share, log, most=400, tower=None):
+    """Every figure, at most `most` photos or questions each; the program counts (`program.py`). `share`: see `Judge.fitted`."""
+    eye = Eye(maker, tower)
+    out = weighed(model, eye, drawn(maker.corpus.of("flickr8k_val"), most), hard, share, log)
     out["vqa"], out["calibration"] = vqa(model, eye, maker.corpus.questions(training=False), names, most)
     for group, figures in out["vqa"].items():
         log(f"vqa {group}: {figures}")

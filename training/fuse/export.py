@@ -89,31 +89,44 @@ def tag_names():
     return {"en": [en for en, _ in names], "zh": [zh for _, zh in names]}
 
 
+def as_json(value):
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+
+
+def read(pack, name):
+    with open(os.path.join(pack, name), encoding="utf8") as f:
+        return f.read()
+
+
+def put(pack, name, text):
+    with open(os.path.join(pack, name), "w", encoding="utf8") as f:
+        f.write(text)
+
+
+def listed(pack, name):
+    """A file's entry in the manifest."""
+    with open(os.path.join(pack, name), "rb") as f:
+        raw = f.read()
+    return {"name": name, "size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+
+
 def write_pack(out, model, words, labels, mix, metrics, card=None, align=None):
     """The whole pack; returns its size in bytes. Without a card (parity vectors) none is written, nor tags."""
     os.makedirs(out, exist_ok=True)
     tensors, notes = stored(model.state_dict())
     save_file(tensors, os.path.join(out, "model.safetensors"), metadata=notes)
     beside = {"tokenizer.json": words.tokenizer, "labels.json": json.dumps(labels, ensure_ascii=False),
-              "config.json": json.dumps(config(model.shape, mix, metrics), indent=1) + "\n"}
+              "config.json": as_json(config(model.shape, mix, metrics))}
     if card:
         beside["tags.json"] = json.dumps(tag_names(), ensure_ascii=False)
     for name, text in beside.items():
-        with open(os.path.join(out, name), "w", encoding="utf8") as f:
-            f.write(text)
-    files = []
-    for name in ("model.safetensors", *beside):
-        with open(os.path.join(out, name), "rb") as f:
-            raw = f.read()
-        files.append({"name": name, "size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()})
+        put(out, name, text)
+    files = [listed(out, name) for name in ("model.safetensors", *beside)]
     manifest = {"id": ID, "family": "fuse", "architecture": ID, "name": "Lite Fuse",
                 "good_at": "Captions, answers and matching for everyday photos, in English and Chinese; small, works at once.",
                 "languages": ["en", "zh"], "licence": "Apache-2.0 and MIT (first text weights); trained on data for research and education, see MODEL_CARD.md",
                 "source": "trained by training/fuse", "align": align, "files": files, "metrics": metrics}
-    with open(os.path.join(out, "pack.json"), "w", encoding="utf8") as f:
-        json.dump(manifest, f, ensure_ascii=False, indent=1)
-        f.write("\n")
+    put(out, "pack.json", as_json(manifest))
     if card:
-        with open(os.path.join(out, "MODEL_CARD.md"), "w", encoding="utf8") as f:
-            f.write(card)
+        put(out, "MODEL_CARD.md", card)
     return sum(os.path.getsize(os.path.join(out, n)) for n in os.listdir(out))

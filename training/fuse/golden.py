@@ -50,19 +50,15 @@ def small():
 
 def stored(pack):
     """A pack's parts as its files hold them."""
-    def read(name):
-        with open(os.path.join(pack, name), encoding="utf8") as f:
-            return f.read()
-
-    config = json.loads(read("config.json"))
+    config = json.loads(export.read(pack, "config.json"))
     shape = Shape(config["vocab_size"], config["written_words"], config["num_answer"], config["grid_side"], config["num_hidden_layers"],
                   config["hidden_size"], config["num_attention_heads"], config["img_dim"])
     model = Fuse(shape)
     with safe_open(os.path.join(pack, "model.safetensors"), "pt") as f:
         notes = f.metadata() or {}
         model.load_state_dict({k: export.restored(f.get_tensor(k)) if k in notes else f.get_tensor(k).float() for k in f.keys()})
-    words = Words(read("tokenizer.json"), {"embeddings.word_embeddings.weight": model.bert["embeddings"]["word_embeddings"].weight}, shape.said)
-    return model.eval(), words, json.loads(read("labels.json"))
+    words = Words(export.read(pack, "tokenizer.json"), {"embeddings.word_embeddings.weight": model.bert["embeddings"]["word_embeddings"].weight}, shape.said)
+    return model.eval(), words, json.loads(export.read(pack, "labels.json"))
 
 
 def likelihood(model, words, text, tags, picture):

@@ -4,41 +4,30 @@ Telling true from random pairs, which the judge of `evaluate.py` is fitted to, a
 """
 import torch
 
-from .evaluate import Eye, evidence
+from .evaluate import Eye, evidence, minimised
 
 # Hits that are ordered anew, and captions of each photo that ask for them.
 BEST, CAPTIONS = 20, 2
 
 
-@torch.no_grad()
-def asked(model, maker, tower, cache, log, language="en", most=None, best=BEST, seed=11):
-    """Evidence [queries,best,3] for Align's best photos of val's captions, and which of them is the right one [queries,best]. `most`: so many
+def asked(model, maker, tower, cache, log, language="en", most=None, seed=11):
+    """Evidence [queries,BEST,3] for Align's best photos of val's captions, and which of them is the right one [queries,BEST]. `most`: so many
     queries, drawn."""
     corpus, seen = maker.corpus, maker.seen
     photos = corpus.of("flickr8k_val")
     own, said = zip(*[(at, text) for at, p in enumerate(photos) for text in corpus.photos[p].captions[language][:CAPTIONS]])
     texts = tower.vectors(said, cache, f"flickr8k_val_{language}_{CAPTIONS}", log)
     drawn = torch.randperm(len(said), generator=torch.Generator().manual_seed(seed))[:most]
-    order = (texts[drawn] @ seen.vectors[photos].T).topk(min(best, len(photos)), 1).indices
+    order = (texts[drawn] @ seen.vectors[photos].T).topk(min(BEST, len(photos)), 1).indices
     pairs = [(photos[o], said[q], language) for q, row in zip(drawn.tolist(), order.tolist()) for o in row]
     found = evidence(model, Eye(maker, tower), pairs).view(len(drawn), -1, 3)
     return found, order == torch.tensor(own)[drawn][:, None]
 
 
 def weights(found, right, worth=1e-3):
-    """Of head, gain and cosine: [3]."""
-    spread, w = found.flatten(0, 1).std(0).clamp(min=1e-3), torch.zeros(3, requires_grad=True)
-    among = right.any(1)
-    optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss():
-        optimiser.zero_grad()
-        out = -((found[among] / spread) @ w).log_softmax(1)[right[among]].mean() + worth * (w ** 2).sum()
-        out.backward()
-        return out
-
-    optimiser.step(loss)
-    return w.detach() / spread
+    """Of head, gain and cosine: [3]. `worth`: what keeps them small where the evidence is alike."""
+    spread, among = found.flatten(0, 1).std(0).clamp(min=1e-3), right.any(1)
+    return minimised(lambda w: -((found[among] / spread) @ w).log_softmax(1)[right[among]].mean() + worth * (w ** 2).sum(), 3) / spread
 
 
 def first(found, right, by):

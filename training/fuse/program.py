@@ -6,13 +6,12 @@ pack's model card and manifest.
 Each figure is kept as soon as it is there: a second run asks only for what is missing.
 """
 import argparse
-import hashlib
 import json
 import os
 import random
 import subprocess
 
-from . import held_out
+from . import export, held_out
 
 KEPT = os.path.join(os.path.dirname(__file__), "evaluated.json")
 HEADING = "## Figures of the program\n"
@@ -69,31 +68,18 @@ def questions(name, f):
         yield f"| — {kind} | {own['questions']} | {own['accuracy']:.3f} | {f['blind']['by_kind'][kind]['accuracy']:.3f} | | |"
 
 
-def sha256(path):
-    with open(path, "rb") as f:
-        return hashlib.sha256(f.read()).hexdigest()
-
-
 def write_card(pack, figures):
     """The card's section, in place of an earlier one; the manifest's hash of the card with it."""
-    path = os.path.join(pack, "MODEL_CARD.md")
-    with open(path, encoding="utf8") as f:
-        text = f.read()
+    text = export.read(pack, "MODEL_CARD.md")
     before, _, rest = text.partition(HEADING)
     after = rest[rest.find("\n## "):] if "\n## " in rest else ""
     if not rest:
         before, mark, after = text.partition("## Limits\n")
         after = "\n" + mark + after
-    text = before + section(figures) + after
-    with open(path, "w", encoding="utf8") as f:
-        f.write(text)
-    manifest = os.path.join(pack, "pack.json")
-    with open(manifest, encoding="utf8") as f:
-        spec = json.load(f)
-    spec["metrics"]["program"] = figures
-    with open(manifest, "w", encoding="utf8") as f:
-        json.dump(spec, f, ensure_ascii=False, indent=1)
-        f.write("\n")
+    export.put(pack, "MODEL_CARD.md", before + section(figures) + after)
+    manifest = json.loads(export.read(pack, "pack.json"))
+    manifest["metrics"]["program"] = figures
+    export.put(pack, "pack.json", export.as_json(manifest))
 
 
 def main():
@@ -109,7 +95,7 @@ def main():
     with open(KEPT, encoding="utf8") as f:
         kept = json.load(f)
     # Figures of an earlier pack are history, which git keeps.
-    key = sha256(os.path.join(o.pack, "model.safetensors"))
+    key = export.listed(o.pack, "model.safetensors")["sha256"]
     kept = {key: kept.get(key, {})}
     for name, arguments in wanted(os.path.join(o.datasets, "flickr8k", "val.jsonl"), held):
         if name in kept[key]:

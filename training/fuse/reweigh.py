@@ -5,15 +5,13 @@ weights stay.
     python -m training.fuse.reweigh --datasets DIR --cache DIR --align assets/models/lite-align --pack assets/models/lite-fuse
 """
 import argparse
-import hashlib
 import json
 import os
-from dataclasses import asdict
 
 import torch
 
 from ..run_log import run_log
-from . import card, data, evaluate, features, golden, listen
+from . import card, data, evaluate, export, features, golden, listen
 from .batches import Maker, Mix
 
 
@@ -37,52 +35,25 @@ def weighed(o, log):
     seen = features.Seen(tower, corpus.photos, model.shape.side, o.cache, log)
     maker = Maker(corpus, seen, words, labels["en"], {}, Mix())
     by, told = listen.weigh(*listen.asked(model, maker, tower, o.cache, log), log)
-    eye, found = evaluate.Eye(maker, tower), {}
-    photos = list(range(len(corpus.photos)))
+    photos, hard = list(range(len(corpus.photos))), {}
     for language in data.LANGUAGES:
         said = tower.vectors([p.captions[language][0] for p in corpus.photos], o.cache, f"flickr8k_val_{language}", log)
         near = features.nearest_wrong(said, torch.tensor(photos), seen.vectors, 5).tolist()
-        hard = {language: {p: [near[p]] for p in photos}}
-        found[language] = evaluate.compared(model, eye, photos, language, hard)
-    judge = evaluate.judged(found, listen.share(by))
-    matching = {language: evaluate.matching(judge, *pairs) for language, pairs in found.items()}
-    log(f"{judge}; matching: {matching}")
-    trust = {}
-    for language in data.LANGUAGES:
-        fitted, figures = evaluate.trust(eye, photos, language, evaluate.written(model, eye, photos, language))
-        trust[language] = asdict(fitted)
-        log(f"trust {language}: {fitted} {figures}")
-    return {"judge": asdict(judge), "align_weight": listen.align_weight(judge, by), "rerank_first": told, "matching": matching, "trust": trust}
+        hard[language] = {p: [wrong] for p, wrong in zip(photos, near)}
+    found = evaluate.weighed(model, evaluate.Eye(maker, tower), photos, hard, listen.share(by), log)
+    return {**{k: found[k] for k in ("judge", "matching", "trust")}, "rerank_first": told,
+            "align_weight": listen.align_weight(evaluate.Judge(**found["judge"]), by)}
 
 
 def write(pack, metrics):
     """Into the configuration, the manifest, which knows the configuration's hash, and the card."""
-    def change(name, how):
-        path = os.path.join(pack, name)
-        with open(path, encoding="utf8") as f:
-            text = how(f.read())
-        with open(path, "w", encoding="utf8") as f:
-            f.write(text)
-        return text.encode()
-
-    def configured(text):
-        return _json({**json.loads(text), "match": metrics["judge"], "align_weight": metrics["align_weight"], "trust": metrics["trust"]})
-
-    raw = change("config.json", configured)
-
-    def listed(text):
-        manifest = json.loads(text)
-        entry = next(f for f in manifest["files"] if f["name"] == "config.json")
-        entry.update({"size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()})
-        manifest["metrics"].update(metrics)
-        return _json(manifest)
-
-    change("pack.json", listed)
-    change("MODEL_CARD.md", lambda text: card.with_matching(text, metrics))
-
-
-def _json(value):
-    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+    config, manifest = (json.loads(export.read(pack, name)) for name in ("config.json", "pack.json"))
+    config |= {"match": metrics["judge"], "align_weight": metrics["align_weight"], "trust": metrics["trust"]}
+    export.put(pack, "config.json", export.as_json(config))
+    manifest["files"] = [export.listed(pack, f["name"]) for f in manifest["files"]]
+    manifest["metrics"] |= metrics
+    export.put(pack, "pack.json", export.as_json(manifest))
+    export.put(pack, "MODEL_CARD.md", card.with_matching(export.read(pack, "MODEL_CARD.md"), metrics))
 
 
 if __name__ == "__main__":

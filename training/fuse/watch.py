@@ -29,11 +29,9 @@ class Watch:
             right = [a == q.answer for (a, _), q in zip(evaluate.answered(model, self.eye, some, self.names, "en"), some)]
             found[source] = round(sum(right) / len(right), 4)
         pairs = evaluate.compared(model, self.eye, self.photos, "en", self.hard)
-        asked = listen.asked(model, self.maker, self.tower, self.cache, lambda _: None, most=QUERIES)
-        with torch.enable_grad():
-            by, first = listen.weigh(*asked, lambda _: None)
-            judge = evaluate.judged({"en": pairs}, listen.share(by))
-        matched = evaluate.matching(judge, *pairs)
+        quiet = lambda _: None
+        by, first = listen.weigh(*listen.asked(model, self.maker, self.tower, self.cache, quiet, most=QUERIES), quiet)
+        matched = evaluate.matching(evaluate.judged({"en": pairs}, listen.share(by)), *pairs)
         found |= {k: matched[k] for k in ("auc_hard", "auc_head_hard", "auc_gain_hard", "auc_head_random")}
         return found | {"r1": first["both"], "r1_judge": first["alone"], "r1_align": first["align"]}
 
